@@ -1,0 +1,107 @@
+"""What must hold before the engine runs, and the one line its user reads when it does not.
+
+Whoever starts a daemon by hand or reads `systemctl status` wants the cause and the cure, not a
+traceback: everything that can be wrong with the host or the command line becomes `CannotStart`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+DEBIAN_PACKAGES: Final = frozenset({"conmon", "crun", "runc"})
+STATE_DIRECTORY_MODE: Final = 0o711  # containers' users walk through it, only root reads it
+
+
+class CannotStart(Exception):
+    """The engine cannot run here; the text is for its user, cause and cure in one line."""
+
+
+class MissingProgram(CannotStart):
+    """A program the engine cannot do without is not installed."""
+
+    def __init__(self, what: str, name: str) -> None:
+        cure = f"apt install {name}" if name in DEBIAN_PACKAGES else "correct its path in the configuration"
+        super().__init__(f"{what} not found: {cure}")
+
+
+def require_root() -> None:
+    """Refuse to run as anybody else.
+
+    Raises:
+        CannotStart: we are not root.
+
+    """
+    if os.geteuid() != 0:
+        raise CannotStart("must run as root: containers need mounts, cgroups and namespaces")
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Generator[None, None, None]:
+    """Say which thing it was that the operating system refused.
+
+    Raises:
+        CannotStart: an OSError came out of the block.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        cause = os.strerror(error.errno) if error.errno else str(error)
+        cure = ": is another engine running there?" if error.errno == errno.EADDRINUSE else ""
+        raise CannotStart(f"{what}: {cause}{cure}") from error
+
+
+@contextlib.contextmanager
+def only_engine_of(root: Path) -> Generator[None, None, None]:
+    """Make the directory if need be, and hold it: two engines on the same state would destroy it.
+
+    The lock is the kernel's and ends with the process, so none is ever left behind.
+
+    Raises:
+        CannotStart: another engine holds it, or it cannot be made.
+
+    """
+    with explained(str(root)):
+        root.mkdir(mode=STATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        lock = os.open(root / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(f"{root}: another engine is using this directory") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def pidfile(path: Path) -> Generator[None, None, None]:
+    """Write our process id to `path`; remove it in the end.
+
+    Raises:
+        CannotStart: a process that is alive has written its id there, or it cannot be written.
+
+    """
+    with explained(str(path)):
+        holder = _alive(path)
+        if holder is not None:
+            raise CannotStart(f"process with PID {holder} is still running ({path})")
+        path.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _alive(path: Path) -> int | None:
+    try:
+        pid = int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if pid != os.getpid() and Path(f"/proc/{pid}").exists() else None
