@@ -1,0 +1,1 @@
+"""How root filesystems are made."""

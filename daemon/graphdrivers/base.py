@@ -1,0 +1,65 @@
+"""What the engine asks of whoever makes root filesystems.
+
+A graph driver stacks unpacked layers under a container's own writable layer.  Every call may be
+repeated (mount of what is mounted, remove of what is gone), because start-up after a crash
+repeats what it cannot know to have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class GraphDriver(Protocol):
+    """Root filesystems of containers."""
+
+    @property
+    def name(self) -> str:
+        """What `docker info` calls it."""
+        ...
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        """Make an empty writable layer over the layers `chain_ids`, lowest first.
+
+        Raises:
+            Failed: a layer is missing, or the disk refused.
+
+        """
+        ...
+
+    async def mount(self, container_id: str) -> Path:
+        """Return the root filesystem, mounted.
+
+        Raises:
+            Failed: the kernel refused, or it was never prepared.
+
+        """
+        ...
+
+    async def unmount(self, container_id: str) -> None:
+        """Unmount the root filesystem; the writable layer stays.
+
+        Raises:
+            Failed: the kernel refused.
+
+        """
+        ...
+
+    async def remove(self, container_id: str) -> None:
+        """Unmount and delete the writable layer.
+
+        Raises:
+            Failed: something in it cannot be deleted.
+
+        """
+        ...
+
+    def describe(self, container_id: str) -> Mapping[str, str]:
+        """Return what inspect shows as GraphDriver.Data; nothing for what was never prepared."""
+        ...
+
+    async def prune(self, container_ids: Collection[str]) -> None:
+        """Unmount and delete the writable layers of all other containers; for start-up."""
+        ...

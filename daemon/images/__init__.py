@@ -1,0 +1,1 @@
+"""Content store, image formats and layers."""

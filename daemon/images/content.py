@@ -1,0 +1,138 @@
+"""Who still needs which blob and which unpacked layer, counted; what nobody needs is discarded at once.
+
+Images need their content for as long as they are recorded, jobs (a load, a save) for as long as they
+run, by a lease.  A lease takes its count before it looks whether something exists, and counting,
+looking and discarding happen without a checkpoint between them: so nothing is ever discarded under a
+job that has just found it, and a load that fails leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from daemon.images.blobs import BlobStore
+from daemon.images.records import ImageRecord
+
+
+class LayerStore(Protocol):
+    """Unpacked layers by chain ID; each call is a few renames."""
+
+    @property
+    def trash(self) -> Path:
+        """Where removed layers wait to be deleted."""
+        ...
+
+    def open(self) -> None:
+        """Make the directories."""
+        ...
+
+    def __contains__(self, chain_id: str) -> bool: ...
+
+    def describe(self, chain_ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what inspect shows as the GraphDriver of an image with these layers, lowest first."""
+        ...
+
+    def staging(self) -> AbstractContextManager[Path]:
+        """Lend a new empty directory to unpack a layer into; what has not been adopted is discarded."""
+        ...
+
+    def adopt(self, staged: Path, chain_id: str) -> None:
+        """Make what was unpacked into `staged` the layer `chain_id`, unless there is one."""
+        ...
+
+    def discard(self, chain_id: str) -> None:
+        """Take a layer out of the store, at once; the trash is emptied later."""
+        ...
+
+    def keep_only(self, chain_ids: Collection[str]) -> None:
+        """Discard all other layers and everything half unpacked; for start-up."""
+        ...
+
+
+@attrs.define(eq=False)
+class Content:
+    """Both stores and the counts; `discarded` is set whenever there is something in the trash."""
+
+    blobs: BlobStore
+    layers: LayerStore
+    discarded: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _blob_users: Counter[str] = attrs.field(factory=Counter, init=False)
+    _layer_users: Counter[str] = attrs.field(factory=Counter, init=False)
+
+    def keep(self, record: ImageRecord) -> None:
+        """Count a recorded image as a user of its content."""
+        self.need(record.blobs, record.chain_ids)
+
+    def forget(self, record: ImageRecord) -> None:
+        """Stop counting it; what nobody else needs is discarded."""
+        self.release(record.blobs, record.chain_ids)
+
+    @contextlib.contextmanager
+    def lease(self) -> Generator[Lease, None, None]:
+        """Lend content to one job."""
+        lease = Lease(self)
+        try:
+            yield lease
+        finally:
+            self.release(lease.blobs, lease.layers)
+
+    def need(self, blobs: Collection[str], layers: Collection[str]) -> None:
+        """Count one more user of each."""
+        self._blob_users.update(blobs)
+        self._layer_users.update(layers)
+
+    def release(self, blobs: Collection[str], layers: Collection[str]) -> None:
+        """Count one user less of each, and discard what has none left."""
+        for digest in _unused(self._blob_users, blobs):
+            self.blobs.discard(digest)
+        for chain_id in _unused(self._layer_users, layers):
+            self.layers.discard(chain_id)
+        self.discarded.set()
+
+    def keep_only_needed(self) -> None:
+        """Discard what no recorded image needs; for start-up, before the first job."""
+        self.blobs.keep_only(self._blob_users)
+        self.layers.keep_only(self._layer_users)
+        self.discarded.set()
+
+
+@attrs.define(eq=False)
+class Lease:
+    """What one job needs; grows while it runs."""
+
+    content: Content
+    blobs: list[str] = attrs.field(factory=list, init=False)
+    layers: list[str] = attrs.field(factory=list, init=False)
+
+    def blob(self, digest: str) -> None:
+        """Need a blob, whether it is there yet or not."""
+        self.content.need((digest,), ())
+        self.blobs.append(digest)
+
+    def layer(self, chain_id: str) -> None:
+        """Need an unpacked layer, whether it is there yet or not."""
+        self.content.need((), (chain_id,))
+        self.layers.append(chain_id)
+
+    def record(self, record: ImageRecord) -> None:
+        """Need everything of an image."""
+        for digest in record.blobs:
+            self.blob(digest)
+        for chain_id in record.chain_ids:
+            self.layer(chain_id)
+
+
+def _unused(users: Counter[str], released: Collection[str]) -> list[str]:
+    users.subtract(released)
+    unused = [name for name in set(released) if users[name] <= 0]
+    for name in unused:
+        del users[name]
+    return unused

@@ -1,0 +1,213 @@
+"""The JSON documents of images, read from untrusted bytes: configs, manifests, indexes.
+
+A document is looked at once, when it comes in: what passes here can be relied on everywhere else.  The bytes
+are kept as they came, since an image's id is their digest.
+
+Source: OCI image specification (config.md, manifest.md, image-index.md), and what `docker save` writes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from daemon.errors import InvalidParameter
+from daemon.images import digests
+from daemon.model import Config
+from daemon.wire import parse_client
+
+DOCUMENT_LIMIT_BYTES: Final = 8 << 20
+LAYER_LIMIT: Final = 500
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+INDEXES: Final = (OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+_SUFFIXES: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@attrs.frozen
+class History:
+    """How one layer, or one change without a layer, came to be."""
+
+    created_ns: int
+    created_by: str
+    comment: str
+    empty_layer: bool
+
+
+@attrs.frozen
+class ImageDocument:
+    """What an image's config says; `created_ns` is 0 where it does not say when."""
+
+    raw: bytes
+    id: str
+    config: Config
+    diff_ids: tuple[str, ...]
+    created_ns: int
+    architecture: str
+    os: str
+    variant: str
+    author: str
+    comment: str
+    docker_version: str
+    history: tuple[History, ...]
+
+
+@attrs.frozen
+class Descriptor:
+    """A pointer to a blob."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+def read_json(content: bytes, what: str, kind: type) -> Any:
+    """Return the document in `content`, which must be a `kind`.
+
+    Raises:
+        InvalidParameter: it is too large, not JSON, or something else.
+
+    """
+    if len(content) > DOCUMENT_LIMIT_BYTES:
+        raise InvalidParameter(f"invalid archive: {what} is larger than {DOCUMENT_LIMIT_BYTES} bytes")
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidParameter(f"invalid archive: {what} is not JSON: {error}") from None
+    if not isinstance(document, kind):
+        raise InvalidParameter(f"invalid archive: {what} must be a JSON {_JSON_NAMES[kind]}")
+    return document
+
+
+_JSON_NAMES: Final[Mapping[type, str]] = {dict: "object", list: "array", str: "string", bool: "boolean"}
+
+
+def member(document: Mapping[str, Any], name: str, kind: type, what: str) -> Any:
+    """Return a member of `document`, or an empty `kind` where it is absent or null.
+
+    Raises:
+        InvalidParameter: it is of another type.
+
+    """
+    found = document.get(name)
+    if found is None:
+        return kind()
+    if not isinstance(found, kind):
+        raise InvalidParameter(f"invalid archive: {name} of {what} must be a JSON {_JSON_NAMES[kind]}")
+    return found
+
+
+def read_image(raw: bytes) -> ImageDocument:
+    """Read an image's config.
+
+    Raises:
+        InvalidParameter: it is not the config of an image this engine could run.
+
+    """
+    document = read_json(raw, "image config", dict)
+
+    def text(name: str) -> str:
+        return str(member(document, name, str, "image config"))
+
+    rootfs = member(document, "rootfs", dict, "image config")
+    diff_ids = member(rootfs, "diff_ids", list, "rootfs")
+    if len(diff_ids) > LAYER_LIMIT or not all(map(digests.is_digest, diff_ids)):
+        raise InvalidParameter(
+            "invalid archive: diff_ids of rootfs must be sha256 digests of at most 500 layers"
+        )
+    if text("os") not in {"", "linux"}:
+        raise InvalidParameter(f'image operating system "{text("os")}" cannot be used on this platform')
+    history = member(document, "history", list, "image config")
+    return ImageDocument(
+        raw=raw,
+        id=digests.of(raw),
+        config=parse_client(member(document, "config", dict, "image config"), Config),
+        diff_ids=tuple(diff_ids),
+        created_ns=read_time(text("created")),
+        architecture=text("architecture"),
+        os=text("os") or "linux",
+        variant=text("variant"),
+        author=text("author"),
+        comment=text("comment"),
+        docker_version=text("docker_version"),
+        history=tuple(_read_history(entry) for entry in history),
+    )
+
+
+def _read_history(entry: object) -> History:
+    if not isinstance(entry, dict):
+        raise InvalidParameter("invalid archive: history of image config must be made of JSON objects")
+    return History(
+        created_ns=read_time(member(entry, "created", str, "history")),
+        created_by=member(entry, "created_by", str, "history"),
+        comment=member(entry, "comment", str, "history"),
+        empty_layer=member(entry, "empty_layer", bool, "history"),
+    )
+
+
+def read_descriptor(document: object, what: str) -> Descriptor:
+    """Read a pointer to a blob.
+
+    Raises:
+        InvalidParameter: it has another shape.
+
+    """
+    if not isinstance(document, dict) or not digests.is_digest(document.get("digest")):
+        raise InvalidParameter(f"invalid archive: {what} is not a descriptor with a sha256 digest")
+    size = document.get("size", 0)
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise InvalidParameter(f"invalid archive: size of {what} must be a number")
+    return Descriptor(member(document, "mediaType", str, what), document["digest"], size)
+
+
+def read_time(text: str) -> int:
+    """Return an RFC 3339 time in nanoseconds since 1970; 0 for what is none, as for Go's zero time."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return 0
+    seconds, fraction, zone = found.groups()
+    try:
+        moment = datetime.datetime.fromisoformat(seconds + zone)
+    except ValueError:
+        return 0
+    whole = (moment - _EPOCH) // datetime.timedelta(seconds=1)
+    return max(0, whole * 1_000_000_000 + int((fraction or "0").ljust(9, "0")))
+
+
+def write_time(time_ns: int) -> str:
+    """Return nanoseconds since 1970 as RFC 3339 in UTC without trailing zeros."""
+    seconds, fraction_ns = divmod(time_ns, 1_000_000_000)
+    moment = _EPOCH + datetime.timedelta(seconds=seconds)
+    fraction = f".{fraction_ns:09}".rstrip("0").rstrip(".")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def layer_media_type(start: bytes) -> str:
+    """Return the media type of a layer that begins with the bytes `start`."""
+    return OCI_LAYER + next((suffix for magic, suffix in _SUFFIXES.items() if start.startswith(magic)), "")
+
+
+def manifest_of(config: Descriptor, layers: tuple[Descriptor, ...]) -> bytes:
+    """Return the manifest that ties a config and its layers together."""
+    return orjson.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": as_json(config),
+            "layers": [as_json(layer) for layer in layers],
+        }
+    )
+
+
+def as_json(descriptor: Descriptor) -> dict[str, Any]:
+    """Return a descriptor as it stands in manifests."""
+    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}

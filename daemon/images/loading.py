@@ -1,0 +1,133 @@
+"""Bringing images in: from an archive, or from one plain file system tar.
+
+A job takes what it needs under a lease and returns what is to be recorded.  Until that is
+committed nobody else can see it, and when the lease ends without a record it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from daemon.errors import InvalidParameter
+from daemon.images import digests, documents, sandbox
+from daemon.images.content import Content, Lease
+from daemon.images.documents import OCI_CONFIG, Descriptor, ImageDocument
+from daemon.images.plan import PlannedImage, read_plan
+from daemon.images.records import ImageRecord, LayerRecord
+from daemon.images.references import Reference
+from daemon.images.sandbox import Member
+
+
+@attrs.frozen
+class Brought:
+    """An image that is complete on disk but not recorded yet."""
+
+    record: ImageRecord
+    document: ImageDocument
+    tags: tuple[Reference, ...]
+
+
+@attrs.define(eq=False)
+class Job:
+    """One load or import; `known` finds a layer that a recorded image has."""
+
+    content: Content
+    lease: Lease
+    known: Callable[[str], LayerRecord | None]
+    _unpacked: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
+
+    async def load(self, archive: Path) -> tuple[Brought, ...]:
+        """Bring in all images of an archive.
+
+        Raises:
+            InvalidParameter: the archive is broken, or lies about what it holds.
+
+        """
+        with self.content.blobs.staging() as directory:
+            plan = await read_plan(await sandbox.split(archive, directory))
+            return tuple([await self._bring(image) for image in plan])
+
+    async def import_tar(self, tar: Path, describe: Callable[[str], Mapping[str, Any]]) -> Brought:
+        """Make a file system tar the only layer of a new image; `describe` makes the config for its diff ID.
+
+        Raises:
+            InvalidParameter: it is not a tar, or a broken one.
+
+        """
+        with self.content.layers.staging() as directory:
+            extracted = await sandbox.extract(tar, directory)
+            chain_id = extracted.diff_id
+            self.lease.layer(chain_id)
+            self.content.layers.adopt(directory, chain_id)
+        digest, size_bytes = await trio.to_thread.run_sync(_measure, tar)
+        member = Member(tar, size_bytes, digest)
+        self._adopt_blob(member)
+        layer = self._keep_layer(member, chain_id, chain_id, extracted.size_bytes)
+        document = documents.read_image(orjson.dumps(describe(extracted.diff_id)))
+        return self._complete(PlannedImage(document, (), ()), (layer,))
+
+    async def _bring(self, image: PlannedImage) -> Brought:
+        layers = []
+        diff_ids = image.document.diff_ids
+        for position, chain_id in enumerate(digests.chain_ids(diff_ids)):
+            self.lease.layer(chain_id)
+            layer = self.known(chain_id) or self._unpacked.get(chain_id)
+            if layer is None:
+                layer = await self._unpack(image.layers[position], position, diff_ids[position], chain_id)
+            self.lease.blob(layer.blob)
+            layers.append(layer)
+        return self._complete(image, tuple(layers))
+
+    async def _unpack(self, member: Member, position: int, diff_id: str, chain_id: str) -> LayerRecord:
+        self._adopt_blob(member)
+        with self.content.layers.staging() as directory:
+            extracted = await sandbox.extract(self.content.blobs.path(member.digest), directory)
+            if extracted.diff_id != diff_id:
+                raise InvalidParameter(
+                    f'invalid diffID for layer {position}: expected "{diff_id}", got "{extracted.diff_id}"'
+                )
+            self.content.layers.adopt(directory, chain_id)
+        return self._keep_layer(member, diff_id, chain_id, extracted.size_bytes)
+
+    def _adopt_blob(self, member: Member) -> None:
+        self.lease.blob(member.digest)
+        if member.digest not in self.content.blobs:
+            self.content.blobs.adopt(member.path, member.digest)
+
+    def _keep_layer(self, member: Member, diff_id: str, chain_id: str, unpacked_bytes: int) -> LayerRecord:
+        with self.content.blobs.path(member.digest).open("rb") as blob:
+            media_type = documents.layer_media_type(blob.read(8))
+        layer = LayerRecord(diff_id, chain_id, member.digest, media_type, member.size_bytes, unpacked_bytes)
+        self._unpacked[chain_id] = layer
+        return layer
+
+    def _complete(self, image: PlannedImage, layers: tuple[LayerRecord, ...]) -> Brought:
+        document = image.document
+        manifest = image.manifest
+        if not manifest or any(
+            layer.blob != stated.digest for layer, stated in zip(layers, image.layers, strict=True)
+        ):
+            manifest = _manifest(document, layers)
+        for content in (document.raw, manifest):
+            self.lease.blob(digests.of(content))
+            self.content.blobs.add(content)
+        record = ImageRecord(document.id, digests.of(manifest), len(manifest), layers)
+        return Brought(record, document, image.tags)
+
+
+def _manifest(document: ImageDocument, layers: tuple[LayerRecord, ...]) -> bytes:
+    return documents.manifest_of(
+        Descriptor(OCI_CONFIG, document.id, len(document.raw)),
+        tuple(Descriptor(layer.media_type, layer.blob, layer.size_bytes) for layer in layers),
+    )
+
+
+def _measure(file: Path) -> tuple[str, int]:
+    with file.open("rb") as opened:
+        return digests.of_file(opened), file.stat().st_size

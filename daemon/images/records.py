@@ -1,0 +1,47 @@
+"""What the journal keeps of an image, as frozen values.
+
+An image is a record of kind `image` under its id; its tags, in canonical form, are the names of that
+record, so that a tag is unique by the journal's own rule and moves in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+IMAGE_KIND: Final = "image"
+
+
+@attrs.frozen
+class LayerRecord:
+    """One layer: what it is, and the blob it came as; `unpacked_bytes` is the size of its files."""
+
+    diff_id: str
+    chain_id: str
+    blob: str
+    media_type: str
+    size_bytes: int
+    unpacked_bytes: int
+
+
+@attrs.frozen
+class ImageRecord:
+    """One image; its id is the digest of its config blob, layers are lowest first."""
+
+    id: str
+    manifest: str
+    manifest_bytes: int
+    layers: tuple[LayerRecord, ...]
+    repo_digests: tuple[str, ...] = ()
+    tagged_ns: int = 0
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Every blob this image needs."""
+        return (self.id, self.manifest, *(layer.blob for layer in self.layers))
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """Every unpacked layer this image needs."""
+        return tuple(layer.chain_id for layer in self.layers)
