@@ -1,0 +1,1 @@
+"""Who runs containers: OCI bundle, runtime command line, conmon, logs on disk."""

@@ -1,0 +1,31 @@
+"""The seam between container actors and whatever runs their processes.
+
+The caller decides what is legal and when; what is behind the seam only does it, and keeps no
+state that it could not find again on the host.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class Run:
+    """One run of a container: its process and the monitor that keeps it.
+
+    A pid alone may belong to somebody else tomorrow; with `started_ticks`, the start time of
+    /proc/PID/stat in clock ticks since boot (proc(5)), it cannot.
+    """
+
+    pid: int
+    started_ticks: int
+    monitor_pid: int
+    monitor_started_ticks: int
+
+
+@attrs.frozen
+class Exit:
+    """How a process ended: 0-255 as it returned, or 128 + N if signal N ended it."""
+
+    code: int
+    oom_killed: bool = False

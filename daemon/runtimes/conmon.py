@@ -1,0 +1,197 @@
+"""Starts conmon, the monitor that keeps one container or exec session (conmon(8)).
+
+conmon holds the process's stdio and terminal, writes its log, serves its attach socket and in the end
+writes its exit code to a file.  All of that goes on without this daemon.  It tells us what it has started over
+the sync pipe, one line of JSON: {"data": PID} or {"data": -1, "message": "why not"}.
+
+With `--sync` it does not fork away, so the process we spawn is the monitor itself: our child, in a session of
+its own, until we end; then it is init's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from daemon.errors import Failed, RuntimeFailed
+from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.processes import send_signal, spawn, started_ticks, wait_ended
+
+SYNC_LINE_BYTES: Final = 65536
+END_SECONDS: Final = 5.0
+GONE_TICKS: Final = 0  # of an exec session's process that has ended before it could be looked at
+
+
+@attrs.frozen
+class MonitorFiles:
+    """Where one monitor has its files: attach socket, terminal FIFOs, pid and exit code."""
+
+    directory: Path
+    id: str
+
+    @property
+    def exits(self) -> Path:
+        """The directory for the exit file; it must exist."""
+        return self.directory / "exit"
+
+    def read_exit(self) -> Exit | None:
+        """Return how the process ended, or None if the monitor has not said."""
+        try:
+            code = int((self.exits / self.id).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return Exit(code, oom_killed=(self.directory / "oom").exists())
+
+
+@attrs.frozen
+class Order:
+    """What a monitor is to start.  With `exec_process` it is an exec session in container `id`."""
+
+    id: str
+    runtime: OciRuntime
+    files: MonitorFiles
+    log: Path | None
+    terminal: bool
+    stdin: bool
+    leave_stdin_open: bool = False
+    exec_process: Path | None = None
+
+    def command(self) -> list[str]:
+        """Return the monitor's command line."""
+        flags = {
+            "--terminal": self.terminal,
+            "--stdin": self.stdin,
+            "--leave-stdin-open": self.leave_stdin_open,
+        }
+        return [
+            "conmon",
+            "--api-version=1",
+            "--sync",
+            f"--cid={self.id}",
+            f"--cuuid={self.id}",
+            f"--runtime={self.runtime.path}",
+            *(f"--runtime-arg={argument}" for argument in self.runtime.global_arguments),
+            f"--bundle={self.files.directory}",
+            f"--container-pidfile={self.files.directory / 'pid'}",
+            f"--exit-dir={self.files.exits}",
+            "--full-attach",
+            "--no-sync-log",  # what is promised to survive a power cut is the exit code, not the output
+            f"--log-path={f'k8s-file:{self.log}' if self.log else 'off:'}",
+            *(flag for flag, wanted in flags.items() if wanted),
+            *self._exec_flags(),
+        ]
+
+    def _exec_flags(self) -> tuple[str, ...]:
+        if self.exec_process is None:
+            return ()
+        return ("--exec", "--exec-attach", f"--exec-process-spec={self.exec_process}")
+
+
+async def create(order: Order) -> Run:
+    """Have the runtime create a container; return once its process waits to be started.
+
+    If this fails or is cancelled, no monitor is left.
+
+    Raises:
+        RuntimeFailed: the runtime said no.
+        Failed: the monitor could not be run, or ended too soon.
+
+    """
+    async with _pipe() as (sync, write_end), _monitor(order, _OCI_SYNCPIPE=write_end) as monitor:
+        return await _announced(sync, monitor)
+
+
+async def execute(order: Order, connect: Callable[[], None]) -> Run:
+    """Start an exec session; `connect` is called when its attach socket is there and nothing runs yet.
+
+    Raises:
+        RuntimeFailed: the runtime said no.
+        Failed: the monitor could not be run, or ended too soon.
+
+    """
+    start_read, start_write = os.pipe()
+    try:
+        async with _pipe() as (sync, sync_write), _pipe() as (attach, attach_write):
+            pipes = {"_OCI_SYNCPIPE": sync_write, "_OCI_ATTACHPIPE": attach_write, "_OCI_STARTPIPE": start_read}
+            async with _monitor(order, **pipes) as monitor:
+                os.write(start_write, b"go\n")  # once for the monitor itself ...
+                await _line(attach)
+                connect()
+                os.write(start_write, b"go\n")  # ... and once for what it has forked
+                return await _announced(sync, monitor)
+    finally:
+        os.close(start_write)
+
+
+async def wait_exit(run: Run, files: MonitorFiles) -> Exit | None:
+    """Return how the process ended, once all its output is written; None if nobody will ever know."""
+    await wait_ended(run.monitor_pid, run.monitor_started_ticks)
+    return files.read_exit()
+
+
+async def end(run: Run) -> None:
+    """Kill a process and its monitor, if they still are there, and wait for the monitor's end."""
+    send_signal(run.pid, run.started_ticks, signal.SIGKILL)
+    with trio.move_on_after(END_SECONDS):
+        await wait_ended(run.monitor_pid, run.monitor_started_ticks)
+        return
+    send_signal(run.monitor_pid, run.monitor_started_ticks, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
+    read_end, write_end = os.pipe()
+    async with trio.lowlevel.FdStream(read_end) as stream:
+        yield stream, write_end
+
+
+@asynccontextmanager
+async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
+    """Run a monitor that holds our ends of `pipes` and yield its pid; if the block fails, end it."""
+    environment = {**os.environ, **{name: str(fd) for name, fd in pipes.items()}}
+    try:
+        pid = await spawn(order.command(), order.files.directory, environment, tuple(pipes.values()))
+    except OSError as error:
+        raise Failed(f"conmon cannot be run: {error.strerror} (apt install conmon)") from error
+    finally:
+        for fd in pipes.values():
+            os.close(fd)
+    try:
+        yield pid
+    except BaseException:
+        # Shielded, because a cancelled launch must leave nothing; bounded, because it may be unkillable.
+        with trio.move_on_after(END_SECONDS, shield=True):
+            os.kill(pid, signal.SIGKILL)  # what it has forked dies with it (PR_SET_PDEATHSIG)
+            await wait_ended(pid, started_ticks(pid))
+        raise
+
+
+async def _line(pipe: trio.lowlevel.FdStream) -> dict[str, object]:
+    received = b""
+    while not received.endswith(b"\n") and len(received) < SYNC_LINE_BYTES:
+        piece = await pipe.receive_some(SYNC_LINE_BYTES)
+        if not piece:
+            raise Failed("conmon ended before it had started the process")
+        received += piece
+    line: dict[str, object] = json.loads(received.splitlines()[0])
+    return line
+
+
+async def _announced(sync: trio.lowlevel.FdStream, monitor_pid: int) -> Run:
+    line = await _line(sync)
+    pid = line["data"]
+    assert isinstance(pid, int)
+    if pid < 0:
+        raise RuntimeFailed("OCI runtime create failed", str(line.get("message", "")).strip())
+    monitor_ticks = started_ticks(monitor_pid)
+    assert monitor_ticks is not None  # a child that has ended stays in the table until it is reaped
+    return Run(pid, started_ticks(pid) or GONE_TICKS, monitor_pid, monitor_ticks)

@@ -1,0 +1,139 @@
+"""Wakes whoever waits for a file to change (inotify(7)).
+
+All watches share one inotify instance, because a user has only 128 of them.  No task keeps it: one
+of those who wait reads for all, and when it has what it wanted it hands the reading on.  The
+instance exists while somebody watches.
+
+The rule: a change after `watch` has returned is never missed.  It is remembered until the watcher
+asks, and when the kernel's queue overflows everybody is told to look.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import attrs
+import trio
+
+IN_MODIFY: Final = 0x2
+IN_ATTRIB: Final = 0x4  # an unlinked file's link count, for one
+IN_MOVE_SELF: Final = 0x800
+IN_Q_OVERFLOW: Final = 0x4000
+INTERESTING: Final = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF
+READ_BYTES: Final = 64 * 1024
+
+_HEAD: Final = struct.Struct("iIII")  # watch descriptor, mask, cookie, length of the name that follows
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+@attrs.define(eq=False)
+class Watch:
+    """One watcher's view of one file."""
+
+    _hub: Inotify
+    dirty: bool = attrs.field(default=False, init=False)
+    wake: trio.Event | None = attrs.field(default=None, init=False)
+
+    async def changed(self) -> None:
+        """Return once the file has changed since the last time this returned."""
+        await self._hub.wait_dirty(self)
+        self.dirty = False
+
+
+@attrs.define(eq=False)
+class Inotify:
+    """The instance that all watches share."""
+
+    _fd: int = attrs.field(default=-1, init=False)
+    _watches: dict[int, set[Watch]] = attrs.field(factory=dict, init=False)
+    _waiting: set[Watch] = attrs.field(factory=set, init=False)
+    _reader: Watch | None = attrs.field(default=None, init=False)
+
+    @contextmanager
+    def watch(self, path: str) -> Generator[Watch, None, None]:
+        """Watch an existing file for writes, and for its being moved or unlinked.
+
+        Raises:
+            OSError: there is no such file, or the kernel watches enough files already.
+
+        """
+        if self._fd < 0:
+            self._fd = _checked(_LIBC.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+        watch = Watch(self)
+        try:
+            descriptor = _checked(_LIBC.inotify_add_watch(self._fd, os.fsencode(path), INTERESTING))
+            self._watches.setdefault(descriptor, set()).add(watch)
+            try:
+                yield watch
+            finally:
+                self._forget(descriptor, watch)
+        finally:
+            self._close_if_unused()
+
+    async def wait_dirty(self, watch: Watch) -> None:
+        """Wait for a change of what `watch` watches, and read for everybody if nobody else does."""
+        await trio.lowlevel.checkpoint()
+        self._waiting.add(watch)
+        try:
+            while not watch.dirty:
+                if self._reader is None:
+                    await self._read_as(watch)
+                else:
+                    watch.wake = trio.Event()
+                    await watch.wake.wait()
+        finally:
+            self._waiting.discard(watch)
+            if self._reader is None and self._waiting:
+                _wake(next(iter(self._waiting)))
+
+    async def _read_as(self, watch: Watch) -> None:
+        self._reader = watch
+        try:
+            await trio.lowlevel.wait_readable(self._fd)
+        finally:
+            self._reader = None
+        self._dispatch(os.read(self._fd, READ_BYTES))
+
+    def _dispatch(self, events: bytes) -> None:
+        position = 0
+        while position < len(events):
+            descriptor, mask, _, name_bytes = _HEAD.unpack_from(events, position)
+            position += _HEAD.size + name_bytes
+            if mask & IN_Q_OVERFLOW:
+                touched = set().union(*self._watches.values())
+            else:
+                touched = self._watches.get(descriptor, set())
+            for watch in touched:
+                watch.dirty = True
+                _wake(watch)
+
+    def _forget(self, descriptor: int, watch: Watch) -> None:
+        watchers = self._watches[descriptor]
+        watchers.discard(watch)
+        if not watchers:
+            del self._watches[descriptor]
+            # Fails if the file has gone, and its watch with it: nothing is left to remove then.
+            _LIBC.inotify_rm_watch(self._fd, descriptor)
+
+    def _close_if_unused(self) -> None:
+        if not self._watches:
+            trio.lowlevel.notify_closing(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _wake(watch: Watch) -> None:
+    if watch.wake is not None:
+        watch.wake.set()
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result

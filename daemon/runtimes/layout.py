@@ -1,0 +1,56 @@
+"""Where a container has its files: what must survive a reboot under data-root, the rest under exec-root."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import attrs
+
+from daemon.runtimes.conmon import MonitorFiles
+
+
+@attrs.frozen
+class Layout:
+    """The two roots of one engine; everything it writes is below them."""
+
+    data_root: Path
+    exec_root: Path
+
+    @property
+    def runtime_state(self) -> Path:
+        """Where OCI runtimes keep what they know of containers."""
+        return self.exec_root / "runtime"
+
+    def bundle(self, container_id: str) -> Path:
+        """The OCI bundle of a run, gone with it."""
+        return self.exec_root / "bundles" / container_id
+
+    def monitor(self, container_id: str) -> MonitorFiles:
+        """The files of the monitor of a run; they are in its bundle."""
+        return MonitorFiles(self.bundle(container_id), container_id)
+
+    def exec_session(self, exec_id: str, container_id: str) -> MonitorFiles:
+        """The files of the monitor of an exec session."""
+        return MonitorFiles(self.exec_root / "execs" / exec_id, container_id)
+
+    def container(self, container_id: str) -> Path:
+        """What a container keeps as long as it exists: its log and the files mounted over /etc."""
+        return self.data_root / "containers" / container_id
+
+    def log(self, container_id: str) -> Path:
+        """The container's output, in conmon's k8s-file format."""
+        return self.container(container_id) / "output.log"
+
+    def make(self) -> None:
+        """Make the directories that are always there; only root may look into them."""
+        for root in (self.data_root, self.exec_root):
+            root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for private in (self.runtime_state, self.exec_root / "bundles", self.exec_root / "execs", self.data_root / "containers"):
+            private.mkdir(mode=0o700, exist_ok=True)
+
+
+def fresh(directory: Path) -> None:
+    """Make `directory` anew and empty, with the exit directory a monitor needs."""
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "exit").mkdir(mode=0o700, parents=True)

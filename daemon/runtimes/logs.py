@@ -1,0 +1,161 @@
+"""Reads a container's log: all of it, a part, or on and on while the container runs.
+
+What is returned are whole lines as conmon wrote them, in blocks; `daemon.api.loglines` makes of
+them what a client reads.  The rule for following: whoever follows asks whether the run has ended
+*before* it reads to the end of the file, so nothing written before the end is missed; and a change
+between two reads is never slept through.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+import attrs
+import trio
+
+from daemon.runtimes.inotify import Inotify, Watch
+from daemon.runtimes.logfile import Lines, LogFile
+from daemon.runtimes.logformat import STDERR, STDOUT, parse, time_ns
+from daemon.runtimes.logseek import first_since, last_lines, last_whole
+
+NO_END_NS: Final = sys.maxsize
+NANOSECONDS: Final = 1_000_000_000
+
+
+@attrs.frozen
+class Selection:
+    """Which lines are wanted; times in nanoseconds since the epoch, both inclusive.
+
+    `tail` is how many of the lines that the rest selects, the last ones; None is all.
+    """
+
+    streams: frozenset[bytes] = frozenset({STDOUT, STDERR})
+    since_ns: int = 0
+    until_ns: int = NO_END_NS
+    tail: int | None = None
+
+
+class Ending(Protocol):
+    """The end of the run that a follower follows."""
+
+    def reached(self) -> bool:
+        """Return whether the run has ended and all its output is in the log."""
+
+    async def wait(self) -> None:
+        """Return once it has."""
+
+
+@attrs.define(eq=False)
+class LogReader:
+    """Reads the selected part of a log from front to back."""
+
+    _file: LogFile
+    _until_ns: int
+    _position: int
+    _end: int | None
+    """Where to stop; None is never, for a follower."""
+
+    _lines: Lines = attrs.field(init=False)
+
+    @_lines.default
+    def _no_lines(self) -> Lines:
+        return Lines(self._position)
+
+    @classmethod
+    async def of(cls, file: LogFile, selection: Selection, *, follow: bool) -> Self:
+        """Find the selected part of `file`; a follower also gets what is written later."""
+        whole = end = await last_whole(file)
+        start = 0
+        if selection.until_ns != NO_END_NS:
+            end = await first_since(file, selection.until_ns + 1, whole)
+        if selection.since_ns > 0:
+            start = await first_since(file, selection.since_ns, end)
+        if selection.tail is not None:
+            start = await last_lines(file, start, end, selection.tail, selection.streams)
+        stays_open = follow and end == whole
+        return cls(file, selection.until_ns, start, None if stays_open else end)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will never be more."""
+        return self._end is not None and self._position >= self._end
+
+    async def read(self) -> bytes:
+        """Return the next block of whole lines; b"" if there are no more for now."""
+        while block := await self._next_block():
+            self._position += len(block)
+            if whole := self._cut(self._lines.whole(block)):
+                return whole
+        return b""
+
+    async def _next_block(self) -> bytes:
+        block = await self._file.read_at(self._position)
+        return block if self._end is None else block[: max(0, self._end - self._position)]
+
+    def _cut(self, lines: bytes) -> bytes:
+        """Return what of `lines` is not too late, and stop if some of it is."""
+        if self._end is not None or self._until_ns == NO_END_NS:
+            return lines
+        kept = 0
+        for line in lines.split(b"\n")[:-1]:
+            record = parse(line)
+            if record is not None and time_ns(record) > self._until_ns:
+                self._end = self._position
+                break
+            kept += len(line) + 1
+        return lines[:kept]
+
+
+async def existing(path: Path, selection: Selection) -> AsyncGenerator[bytes, None]:
+    """Yield, block by block, the selected lines that are there now; close it if not read to its end."""
+    with LogFile(path) as file:
+        reader = await LogReader.of(file, selection, follow=False)
+        while block := await reader.read():
+            yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
+
+
+async def followed(
+    path: Path, selection: Selection, ending: Ending, inotify: Inotify
+) -> AsyncGenerator[bytes, None]:
+    """Yield the selected lines that are there and those that come, until run and log are at their end.
+
+    A log that has been replaced (rotation) is read to its end, then its successor is.  Close it if not
+    read to its end.
+    """
+    while True:
+        with LogFile(path) as file, inotify.watch(file.through_fd) as watch:
+            reader = await LogReader.of(file, selection, follow=True)
+            replaced = False
+            while not replaced:
+                last_time = ending.reached() or time.time_ns() > selection.until_ns
+                replaced = file.replaced
+                while block := await reader.read():
+                    yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
+                if reader.finished or (last_time and not replaced):
+                    return
+                if not replaced:
+                    await _more(watch, ending, selection.until_ns)
+        selection = attrs.evolve(selection, since_ns=0, tail=None)
+
+
+async def _more(watch: Watch, ending: Ending, until_ns: int) -> None:
+    """Wait until there may be something to read, or the end."""
+    seconds = max(0.0, (until_ns - time.time_ns()) / NANOSECONDS)
+    with trio.move_on_after(seconds):
+        await first_of(watch.changed, ending.wait)
+
+
+async def first_of(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Return once one of `waits` has, and cancel the others."""
+
+    async def race(wait: Callable[[], Awaitable[None]]) -> None:
+        await wait()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for wait in waits:
+            nursery.start_soon(race, wait)
