@@ -1,0 +1,1 @@
+"""One container: its messages, its state table, its actor, and what the actor needs of the host."""

@@ -1,0 +1,204 @@
+"""The owner of one container: the only code that changes its state.
+
+It takes one message at a time, looks it up in the table, commits what comes of it, shows it, and only then acts
+and answers.  Slow work is done by child tasks that report back as messages (`effects.py`), so a container that is
+being started can still be killed, and one whose runtime hangs can still be asked.
+
+Every request that was taken is answered, whatever happens: a crash of the actor refuses those that are
+open, and the supervisor starts it anew from its record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from daemon.actors.container.changes import changed
+from daemon.actors.container.effects import Effects
+from daemon.actors.container.events import Transition, events_of
+from daemon.actors.container.host import ContainerHost
+from daemon.actors.container.lifecycle import DEFEATED, FAILS, RESUME, SETTLED, Effect, State, step
+from daemon.actors.container.refusals import refusal
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.mailbox import Command, Event, Mailbox, Request
+from daemon.actors.published import Cell
+from daemon.errors import Conflict, EngineError, NotFound, Unavailable
+from daemon.journal import EventDraft, Ledger, Name, NameTaken, Record, Transaction
+from daemon.wire import to_record
+
+LOG = structlog.get_logger(__name__)
+KIND = "container"
+
+
+@attrs.define(eq=False)
+class Container:
+    """A container, as the rest of the engine sees it: where to ask and what it shows."""
+
+    id: str
+    mailbox: Mailbox
+    cell: Cell[ContainerSnapshot]
+
+    @property
+    def snapshot(self) -> ContainerSnapshot:
+        """What it shows now."""
+        return self.cell.current
+
+
+def as_record(snapshot: ContainerSnapshot) -> Record:
+    """Return what the journal keeps of a container."""
+    return Record(KIND, snapshot.id, to_record(snapshot.stored()))
+
+
+def name_conflict(name: str, holder_id: str) -> Conflict:
+    """Return the error for a container name that another one has (clients match this text)."""
+    return Conflict(
+        f'Conflict. The container name "/{name}" is already in use by container "{holder_id}". '
+        "You have to remove (or rename) that container to be able to reuse that name."
+    )
+
+
+@attrs.define(eq=False)
+class ContainerActor:
+    """One incarnation of a container's owner; the mailbox and the cell outlive it."""
+
+    container: Container
+    host: ContainerHost
+    ledger: Ledger
+    now_ns: Callable[[], int] = time.time_ns
+    _open: list[Request[Any]] = attrs.field(factory=list, init=False)
+    _postponed: list[Request[Any]] = attrs.field(factory=list, init=False)
+    _again: deque[Request[Any]] = attrs.field(factory=deque, init=False)
+    _owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
+    _effects: Effects = attrs.field(init=False)
+
+    @property
+    def snapshot(self) -> ContainerSnapshot:
+        """The container as it is."""
+        return self.container.cell.current
+
+    async def run(self) -> None:
+        """Own the container until it is removed."""
+        container = self.container
+        try:
+            async with trio.open_nursery() as tasks:
+                self._effects = Effects(container.cell, container.mailbox, self.host, tasks, self.now_ns)
+                self._perform(RESUME.get(self.snapshot.state, ()), None)
+                while not self.snapshot.removed:
+                    item = self._again.popleft() if self._again else await container.mailbox.take()
+                    await self._take(item)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._part()
+
+    def _part(self) -> None:
+        """Answer whoever still waits for this incarnation."""
+        gone = NotFound if self.snapshot.removed else Unavailable
+        for request in (*self._open, *self._postponed, *self._again):
+            request.refuse(gone(f"No such container: {self.container.id}"))
+        self._effects.close_sessions()
+
+    async def _take(self, item: Request[Any] | Event) -> None:
+        request = item if isinstance(item, Request) else None
+        if request is not None and request.abandoned:
+            return  # it waited for its turn, and whoever asked has left
+        message = item.command if isinstance(item, Request) else item
+        found = step(self.snapshot.state, message)
+        if found is not None:
+            await self._transit(request, message, *found)
+        elif request is not None:
+            request.refuse(self._refusal(message))
+        else:  # a report that the table does not know is a bug of ours
+            raise AssertionError(f"{type(message).__name__} while {self.snapshot.state.value}")
+
+    async def _transit(
+        self, request: Request[Any] | None, message: Any, target: State, effects: tuple[Effect, ...]
+    ) -> None:
+        before = self.snapshot
+        after = changed(before, target, message, self.now_ns())
+        events = events_of(Transition(before, after, message, effects, self._wanted(message)))
+        try:
+            await self._commit(after, events)
+        except EngineError as error:
+            if request is not None:
+                request.refuse(error)
+                return
+            # A fact stays a fact: go on, and write its events with the next transition.
+            LOG.error("transition not written", container=self.container.id, reason=str(error))
+            self._owed = (*self._owed, *events)
+        self.container.cell.publish(after)
+        self._file(request, effects)
+        self._perform(effects, message, request)
+        self._settle(message)
+        if target is not before.state:
+            self._again.extend(self._postponed)
+            self._postponed.clear()
+
+    def _wanted(self, message: Any) -> set[type]:
+        return {type(message), *(type(waiting.command) for waiting in (*self._open, *self._postponed))}
+
+    async def _commit(self, after: ContainerSnapshot, events: tuple[EventDraft, ...]) -> None:
+        """Write the transition, unless a restart would find out by itself and nobody is told of it."""
+        before = self.snapshot
+        if not (events or self._owed or after.stored() != before.stored()):
+            return
+        renamed = after.record.name != before.record.name
+        transaction = Transaction(
+            put=() if after.removed else (as_record(after),),
+            delete=((KIND, after.id),) if after.removed else (),
+            names=(Name(KIND, after.record.name, after.id),) if renamed else (),
+            release=((KIND, before.record.name),) if renamed else (),
+            events=(*self._owed, *events),
+        )
+        try:
+            await self.ledger.commit(transaction)
+        except NameTaken as taken:
+            raise name_conflict(after.record.name, taken.holder_id) from taken
+        self._owed = ()
+
+    def _file(self, request: Request[Any] | None, effects: tuple[Effect, ...]) -> None:
+        if request is None:
+            return
+        if Effect.POSTPONE in effects:
+            self._postponed.append(request)
+        elif type(request.command) in SETTLED:
+            self._open.append(request)
+
+    def _perform(
+        self, effects: tuple[Effect, ...], message: Any, request: Request[Any] | None = None
+    ) -> None:
+        """Perform `effects`; a command that is done with them is answered, or refused with their error."""
+        answer = None
+        try:
+            for effect in effects:
+                answer = self._effects.perform(effect, message)
+        except EngineError as error:
+            if request is None:
+                raise
+            request.refuse(error)
+        if request is not None and type(message) not in SETTLED and Effect.POSTPONE not in effects:
+            request.answer(answer)
+
+    def _settle(self, message: Any) -> None:
+        """Answer whoever has what it asked for, or will not get it because of `message`."""
+        failed = FAILS.get(type(message), ())
+        state = self.snapshot.state
+        for request in list(self._open):
+            kind = type(request.command)
+            if kind in failed:
+                request.refuse(message.error)
+            elif state in SETTLED[kind]:
+                request.answer(None)
+            elif state in DEFEATED.get(kind, ()):
+                request.refuse(self._refusal(request.command))
+            if request.answered:
+                self._open.remove(request)
+
+    def _refusal(self, command: Any) -> EngineError:
+        record = self.snapshot.record
+        return refusal(self.snapshot.state, command, container_id=record.id, name=record.name)

@@ -1,0 +1,89 @@
+"""Admission: what becomes of a request to create a container, or why it is refused.
+
+The client's configuration is read as its API version meant it, laid over the image's, given the
+engine's defaults and checked; the result is stored and is all that later steps look at.  Whatever cannot be
+honoured is refused here, so that no later step has to ignore anything.  Nothing here touches the host:
+whether bind sources exist is `daemon.runtimes.spec.sources.check_bind_sources`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+import attrs
+
+from daemon.actors.container.admission import checks, refusals
+from daemon.actors.container.admission.checks import check_name, check_parts
+from daemon.actors.container.admission.defaults import Defaults, Version, as_of_version, filled
+from daemon.actors.container.admission.endpoints import check_endpoints
+from daemon.actors.container.admission.limits import RESOURCES
+from daemon.actors.container.admission.merging import merged
+from daemon.actors.container.admission.rules import Case, apply
+from daemon.actors.container.admission.warnings import warnings
+from daemon.errors import InvalidParameter
+from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
+
+__all__ = ["Admitted", "Defaults", "admit", "check_name"]
+
+
+@attrs.frozen
+class Admitted:
+    """A container that may be made: `config` merged with the image's, `host_config` complete."""
+
+    config: Config
+    host_config: HostConfig
+    warnings: tuple[str, ...]
+
+
+def admit(
+    config: Config,
+    host_config: HostConfig,
+    networking: NetworkingConfig,
+    image: ImageConfig,
+    api_version: Version,
+    defaults: Defaults,
+) -> Admitted:
+    """Decide about a request to create a container.
+
+    Args:
+        config: the client's own part.
+        host_config: the client's own part.
+        networking: the client's own part.
+        image: the image it is made from.
+        api_version: (major, minor) of the request, e.g. (1, 41).
+        defaults: the engine's settings and host.
+
+    Raises:
+        InvalidParameter: the request is malformed or contradicts itself.
+        Conflict: its parts exclude each other where dockerd answers 409.
+        NotImplementedHere: it needs what this engine does not do.
+
+    """
+    asked = Case(config, as_of_version(host_config, api_version), networking, defaults.host)
+    apply(checks.OF_CLIENT, asked)
+    apply(refusals.OF_CLIENT, asked)
+    whole = filled(asked.host_config, config, defaults, api_version)
+    case = attrs.evolve(
+        asked, config=_completed(merged(config, image.config), whole, defaults), host_config=whole
+    )
+    apply((*checks.FORM, *RESOURCES), case)
+    check_parts(case.config, whole, defaults.host)
+    check_endpoints(networking, host_config.network_mode, whole, api_version)
+    apply(refusals.UNSUPPORTED, case)
+    if whole.runtime not in defaults.runtimes:
+        raise InvalidParameter(f"unknown or invalid runtime name: {whole.runtime}")
+    return Admitted(case.config, whole, tuple(warnings(case, image.config)))
+
+
+def _completed(config: Config, host_config: HostConfig, defaults: Defaults) -> Config:
+    """Return the merged configuration as it is stored.
+
+    A container that shares the host's network or UTS namespace is called what the host is called.
+    """
+    shares_name = "host" in {host_config.network_mode, host_config.uts_mode}
+    working_dir = config.working_dir
+    return attrs.evolve(
+        config,
+        hostname=config.hostname or (defaults.hostname if shares_name else ""),
+        working_dir=posixpath.normpath(working_dir) if working_dir.startswith("/") else working_dir,
+    )

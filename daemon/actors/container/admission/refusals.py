@@ -1,0 +1,97 @@
+"""What the API has and this engine does not do yet: named to the client, never ignored.
+
+A container that silently lacks a limit, a volume or a network is worse than one that is not made.  A row
+goes away when its feature comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from daemon.actors.container.admission.rules import Case, Rule
+from daemon.errors import InvalidParameter, NotImplementedHere
+
+_WINDOWS_ONLY: Final = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
+
+
+def _unsupported_network(case: Case) -> bool:
+    mode = case.host_config.network_mode
+    return mode not in {"none", "host"} and not mode.startswith("container:")
+
+
+def _own_probe(case: Case) -> bool:
+    """Tell whether the client wants a health check; ["NONE"] takes the image's away."""
+    probe = case.config.healthcheck
+    return probe is not None and bool(probe.test) and probe.test != ("NONE",)
+
+
+def _uses(field: str) -> Callable[[Case], bool]:
+    return lambda case: bool(getattr(case.host_config, field))
+
+
+# Looked at before the image's configuration is merged in: only the client's own wishes are refused.
+OF_CLIENT: Final = (
+    Rule(
+        lambda case: case.config.volumes,
+        "anonymous volumes (Volumes) are not supported yet",
+        NotImplementedHere,
+    ),
+    Rule(_own_probe, "health checks (Healthcheck) are not supported yet", NotImplementedHere),
+    Rule(lambda case: case.config.mac_address, "conflicting options: mac-address and the network mode"),
+)
+
+UNSUPPORTED: Final = (
+    Rule(
+        _unsupported_network,
+        'network mode "{h.network_mode}" is not supported yet: use --network none or --network host',
+        InvalidParameter,
+    ),
+    Rule(
+        # Its shared memory is a tmpfs of that container's own, which cannot be shared safely after the fact.
+        lambda case: case.host_config.ipc_mode.startswith("container:"),
+        'joining the IPC namespace of another container ("{h.ipc_mode}") is not supported yet',
+        NotImplementedHere,
+    ),
+    *(
+        Rule(_uses(field), text, NotImplementedHere)
+        for field, text in (
+            ("volumes_from", "volumes of other containers (VolumesFrom) are not supported yet"),
+            ("links", "links (Links) are not supported: put the containers on a network of their own"),
+            ("device_requests", "device requests (DeviceRequests, --gpus) are not supported yet"),
+            ("storage_opt", "storage options (StorageOpt) are not supported"),
+            ("cgroup", "joining the cgroup of another container (Cgroup) is not supported"),
+            ("cpu_realtime_period", "real-time scheduling (CpuRealtimePeriod) is not supported"),
+            ("cpu_realtime_runtime", "real-time scheduling (CpuRealtimeRuntime) is not supported"),
+            *((field, f"{field} is for Windows containers") for field in _WINDOWS_ONLY),
+        )
+    ),
+    Rule(
+        lambda case: case.host_config.volume_driver not in {"", "local"},
+        'volume driver "{h.volume_driver}" is not supported yet',
+        NotImplementedHere,
+    ),
+    Rule(
+        lambda case: case.host_config.userns_mode not in {"", "host"},
+        "invalid USER mode: {h.userns_mode}",
+    ),
+    Rule(
+        lambda case: case.host_config.isolation not in {"", "default"},
+        'invalid isolation "{h.isolation}" on linux',
+    ),
+    Rule(
+        lambda case: case.host_config.log_config.type not in {"json-file", "none"},
+        'logging driver "{h.log_config.type}" is not supported yet: use json-file or none',
+        NotImplementedHere,
+    ),
+    Rule(
+        lambda case: case.host_config.log_config.config,
+        "options of the logging driver (LogConfig.Config) are not supported yet",
+        NotImplementedHere,
+    ),
+    Rule(
+        lambda case: case.host_config.restart_policy.name != "no",
+        'restart policy "{h.restart_policy.name}" is not supported yet',
+        NotImplementedHere,
+    ),
+)

@@ -1,0 +1,116 @@
+"""The OCI bundle of one run, and the files that are mounted over the container's own in /etc."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+import orjson
+
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
+from daemon.runtimes.inroot import ensure_in_root
+from daemon.runtimes.layout import Layout, fresh
+from daemon.runtimes.seccomp import Seccomp
+from daemon.runtimes.spec.build import build_spec
+from daemon.runtimes.spec.inputs import DeviceNode, HostFacts, SpecInputs
+from daemon.runtimes.users import resolve_user
+
+CGROUP_PARENT: Final = "/docker"  # tools look for a container's cgroup at Docker's place
+HOST_HOSTS: Final = Path("/etc/hosts")
+HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
+
+
+@attrs.frozen
+class Devices:
+    """The host's devices that a container is given or limited on, looked up beforehand."""
+
+    nodes: tuple[DeviceNode, ...] = ()
+    block: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Bundles:
+    """Makes bundles; everything here is file work, to be done in a thread."""
+
+    layout: Layout
+    facts: HostFacts
+    joined_namespaces: Callable[[ContainerRecord], Mapping[str, Path]]
+    cgroup_parent: str = CGROUP_PARENT
+
+    def inputs(
+        self, record: ContainerRecord, rootfs: Path, seccomp: Seccomp | None, devices: Devices
+    ) -> SpecInputs:
+        """Gather what the container's spec is made from.
+
+        Raises:
+            InvalidParameter: its user is not in the container's own files.
+            Conflict: a container whose namespace it is to join does not run.
+
+        """
+        files = self.layout.container(record.id)
+        host_config = record.host_config
+        parent = host_config.cgroup_parent or self.cgroup_parent
+        return SpecInputs(
+            container_id=record.id,
+            config=record.config,
+            host_config=host_config,
+            rootfs=rootfs,
+            user=resolve_user(rootfs, record.config.user, host_config.group_add or ()),
+            host=self.facts,
+            cgroups_path=f"{parent.rstrip('/')}/{record.id}",
+            hosts_path=files / "hosts",
+            hostname_path=files / "hostname",
+            resolv_conf_path=files / "resolv.conf",
+            seccomp=seccomp,
+            devices=devices.nodes,
+            block_devices=devices.block,
+            joined=self.joined_namespaces(record),
+        )
+
+    def write(self, record: ContainerRecord, rootfs: Path, seccomp: Seccomp | None, devices: Devices) -> None:
+        """Write bundle and files of a new run.
+
+        Raises:
+            InvalidParameter, Conflict: see `inputs`.
+            OSError: the disk refuses.
+
+        """
+        inputs = self.inputs(record, rootfs, seccomp, devices)
+        if record.config.working_dir:
+            ensure_in_root(rootfs, record.config.working_dir)
+        self._write_files(record, inputs.hostname)
+        bundle = self.layout.bundle(record.id)
+        fresh(bundle)
+        (bundle / "config.json").write_bytes(orjson.dumps(build_spec(inputs)))
+
+    def discard(self, container_id: str) -> None:
+        """Delete the bundle of a run that is over."""
+        _delete(self.layout.bundle(container_id))
+
+    def forget(self, container_id: str) -> None:
+        """Delete what the container kept between its runs."""
+        _delete(self.layout.container(container_id))
+
+    def _write_files(self, record: ContainerRecord, hostname: str) -> None:
+        host_config = record.host_config
+        of_host = HOST_HOSTS.read_text() if host_config.network_mode == "host" else None
+        texts = {
+            "hostname": hostname_text(hostname),
+            "hosts": hosts_text(hostname, host_config, domainname=record.config.domainname, of_host=of_host),
+            "resolv.conf": resolv_conf_text(host_config, HOST_RESOLV_CONF.read_text()),
+        }
+        directory = self.layout.container(record.id)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for name, text in texts.items():
+            path = directory / name
+            path.write_text(text)
+            path.chmod(0o644)
+
+
+def _delete(directory: Path) -> None:
+    if directory.exists():
+        shutil.rmtree(directory)

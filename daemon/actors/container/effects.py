@@ -1,0 +1,205 @@
+"""What a container's actor does on behalf of a transition.
+
+An effect returns at once: what takes time is a child task, which reports to the actor's mailbox.  Only the launch knows
+the order of things within one run; whether they may happen at all is the table's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from daemon.actors.container.host import ContainerHost
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.messages import (
+    CleanedUp,
+    Deleted,
+    DeleteFailed,
+    Exited,
+    FreezeFailed,
+    Frozen,
+    GraceExpired,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Remove,
+    Started,
+    Thawed,
+    ThawFailed,
+)
+from daemon.actors.container.signals import grace_seconds, signal_of
+from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.mailbox import Event, Mailbox
+from daemon.actors.published import Cell
+from daemon.errors import Conflict, EngineError, Failed
+from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.base import Run
+from daemon.runtimes.failures import launch_failure
+
+LOG = structlog.get_logger(__name__)
+
+
+@attrs.define(eq=False)
+class Effects:
+    """The hands of one actor; `tasks` live as long as that."""
+
+    cell: Cell[ContainerSnapshot]
+    mailbox: Mailbox
+    host: ContainerHost
+    tasks: trio.Nursery
+    now_ns: Callable[[], int]
+    _sessions: list[AttachSession] = attrs.field(factory=list, init=False)
+    _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _timers: set[trio.CancelScope] = attrs.field(factory=set, init=False)
+    _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._performers = {
+            Effect.LAUNCH: self._start_launch,
+            Effect.WATCH: self._resume_watch,
+            Effect.GIVE_UP: self._give_up,
+            Effect.ABORT: lambda _: self._launch.cancel(),
+            Effect.CONNECT: lambda _: self._connect_sessions(),
+            Effect.SIGNAL: lambda message: self._signal(Effect.SIGNAL, message),
+            Effect.KILL: lambda message: self._signal(Effect.KILL, message),
+            Effect.ARM_GRACE: self._arm_grace,
+            Effect.FREEZE: lambda _: self._spawn(self.host.freeze, Frozen(), FreezeFailed),
+            Effect.THAW: lambda _: self._spawn(self.host.thaw, Thawed(), ThawFailed),
+            Effect.CLEAN_UP: self._start_clean_up,
+            Effect.AUTO_REMOVE: self._auto_remove,
+            Effect.DELETE: lambda _: self._spawn(self.host.delete, Deleted(), DeleteFailed),
+            Effect.OPEN_SESSION: lambda _: self._open_session(),
+            Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
+            Effect.POSTPONE: lambda _: None,
+        }
+
+    def perform(self, effect: Effect, message: Any) -> object:
+        """Do, or begin, what `effect` says on behalf of `message`; return the answer, if it has one."""
+        return self._performers[effect](message)
+
+    def close_sessions(self) -> None:
+        """Tell whoever waits for the container's stdio that there will be none."""
+        for session in self._sessions:
+            session.refuse()
+        self._sessions.clear()
+
+    @property
+    def _record(self) -> ContainerRecord:
+        return self.cell.current.record
+
+    def _start_launch(self, _: object) -> None:
+        self._launch = trio.CancelScope()
+        self.tasks.start_soon(self._live, self._launch)
+
+    async def _live(self, scope: trio.CancelScope) -> None:
+        """See one run through, from nothing to its exit."""
+        failure: EngineError = Conflict(f"container {self._record.id} was stopped before it had started")
+        with scope:
+            try:
+                run = await self.host.create(self._record)
+                await self.mailbox.ask(Initialized(run))
+                await self.host.start(self._record, run)
+            except EngineError as refused:
+                failure = refused
+            else:
+                await self.mailbox.tell(Started(self.now_ns()))
+                await self._watch(run)
+                return
+        error, exit_code = launch_failure(failure)
+        await self.mailbox.tell(LaunchFailed(error, exit_code))
+
+    def _resume_watch(self, _: object) -> None:
+        run = self.cell.current.run
+        assert run is not None  # who runs has a run: `ContainerSnapshot.stored` sees to it
+        self.tasks.start_soon(self._watch, run)
+
+    async def _watch(self, run: Run) -> None:
+        ended = await self.host.wait(self._record, run)
+        at_ns = self.now_ns()
+        await self.mailbox.tell(Lost(at_ns) if ended is None else Exited(ended, at_ns))
+
+    def _give_up(self, _: object) -> None:
+        ended = Failed("the engine ended while the container was being started")
+        self.tasks.start_soon(self.mailbox.tell, LaunchFailed(*launch_failure(ended)))
+
+    def _signal(self, effect: Effect, message: Any) -> None:
+        run = self.cell.current.run
+        if run is not None:
+            self.host.signal(run, signal_of(effect, message, self._record.config))
+
+    def _arm_grace(self, message: Any) -> None:
+        seconds = grace_seconds(message, self._record.config)
+        if seconds > 0:  # none at all is a kill already, and below zero means for ever
+            self.tasks.start_soon(self._expire, seconds)
+
+    async def _expire(self, seconds: float) -> None:
+        with trio.CancelScope() as waiting:
+            self._timers.add(waiting)
+            await trio.sleep(seconds)
+            await self.mailbox.tell(GraceExpired())
+        self._timers.discard(waiting)
+
+    def _start_clean_up(self, _: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self.close_sessions()
+        self.tasks.start_soon(self._clean_up)
+
+    async def _clean_up(self) -> None:
+        """Clear away what the run left; if that fails, the next start and the removal try again."""
+        try:
+            await self.host.clean_up(self._record, self.cell.current.run)
+        except EngineError as error:
+            LOG.error("run not cleaned up", container=self._record.id, reason=str(error))
+        await self.mailbox.tell(CleanedUp())
+
+    def _auto_remove(self, _: object) -> None:
+        if self._record.host_config.auto_remove:
+            self.tasks.start_soon(self._remove)
+
+    async def _remove(self) -> None:
+        try:
+            await self.mailbox.ask(Remove())
+        except EngineError as error:
+            LOG.warning("not removed by itself", container=self._record.id, reason=str(error))
+
+    def _spawn(
+        self,
+        work: Callable[[ContainerRecord], Awaitable[None]],
+        done: Event,
+        failed: Callable[[EngineError], Event],
+    ) -> None:
+        self.tasks.start_soon(self._report, work, done, failed)
+
+    async def _report(
+        self,
+        work: Callable[[ContainerRecord], Awaitable[None]],
+        done: Event,
+        failed: Callable[[EngineError], Event],
+    ) -> None:
+        report = done
+        try:
+            await work(self._record)
+        except EngineError as error:
+            report = failed(error)
+        await self.mailbox.tell(report)
+
+    def _open_session(self) -> AttachSession:
+        session = AttachSession()
+        self._sessions.append(session)
+        if self.cell.current.running:
+            self._connect_sessions()
+        return session
+
+    def _connect_sessions(self) -> None:
+        for session in self._sessions:
+            try:
+                session.offer(self.host.connect(self._record))
+            except EngineError as error:
+                LOG.warning("attach session not connected", container=self._record.id, reason=str(error))
+                session.refuse()
+        self._sessions.clear()

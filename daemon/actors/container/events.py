@@ -1,0 +1,124 @@
+"""Which events a transition puts into the journal (api-contract section 3.13).
+
+Some tell of the message (`die`), some of an effect (`kill`, whatever sent the signal), some of what clients had asked
+for and now have (`stop`, `restart`).  They are committed together with the record, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.messages import (
+    Attach,
+    Deleted,
+    Exited,
+    Frozen,
+    Lost,
+    Note,
+    Rename,
+    Resize,
+    Restart,
+    Started,
+    Stop,
+    Thawed,
+)
+from daemon.actors.container.signals import signal_of
+from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.journal import EventDraft
+
+Named = Iterable[tuple[str, dict[str, str]]]
+NANOSECONDS: Final = 1_000_000_000
+
+
+@attrs.frozen
+class Transition:
+    """One transition, as far as its events are concerned; `wanted` are the commands not answered yet."""
+
+    before: ContainerSnapshot
+    after: ContainerSnapshot
+    message: Any
+    effects: tuple[Effect, ...]
+    wanted: Collection[type]
+
+    @property
+    def moved(self) -> bool:
+        """Whether the state has changed."""
+        return self.before.state is not self.after.state
+
+
+def draft(record: ContainerRecord, action: str, attributes: Mapping[str, str]) -> EventDraft:
+    """Return an event about the container, with its labels, image and name among the attributes."""
+    labels = record.config.labels or {}
+    common = {"image": record.image_reference, "name": record.name}
+    return EventDraft("container", action, record.id, {**labels, **common, **attributes})
+
+
+def events_of(transition: Transition) -> tuple[EventDraft, ...]:
+    """Return the events that `transition` commits."""
+    told = OF_MESSAGE.get(type(transition.message))
+    named = [*_signals(transition), *(told(transition) if told else ())]
+    return tuple(draft(transition.after.record, action, attributes) for action, attributes in named)
+
+
+def _signals(transition: Transition) -> Named:
+    for effect in transition.effects:
+        if effect in {Effect.SIGNAL, Effect.KILL}:
+            number = signal_of(effect, transition.message, transition.before.record.config)
+            yield "kill", {"signal": str(number)}
+
+
+def _started(transition: Transition) -> Named:
+    yield "start", {}
+    if Restart in transition.wanted:
+        yield "restart", {}
+
+
+def _ended(transition: Transition) -> Named:
+    after = transition.after
+    if after.oom_killed:
+        yield "oom", {}
+    lasted_seconds = (after.finished_ns - after.started_ns) // NANOSECONDS
+    yield "die", {"exitCode": str(after.exit_code), "execDuration": str(lasted_seconds)}
+    if Stop in transition.wanted or Restart in transition.wanted:
+        yield "stop", {}
+
+
+def _renamed(transition: Transition) -> Named:
+    yield "rename", {"oldName": f"/{transition.before.record.name}"}
+
+
+def _resized(transition: Transition) -> Named:
+    yield "resize", {"height": str(transition.message.height), "width": str(transition.message.width)}
+
+
+def _noted(transition: Transition) -> Named:
+    yield transition.message.action, dict(transition.message.attributes)
+
+
+def _simply(action: str) -> Callable[[Transition], Named]:
+    return lambda _: [(action, {})]
+
+
+def _if_moved(action: str) -> Callable[[Transition], Named]:
+    return lambda transition: [(action, {})] if transition.moved else []
+
+
+OF_MESSAGE: Final[Mapping[type, Callable[[Transition], Named]]] = MappingProxyType(
+    {
+        Started: _started,
+        Exited: _ended,
+        Lost: _ended,
+        Frozen: _if_moved("pause"),
+        Thawed: _if_moved("unpause"),
+        Attach: _simply("attach"),
+        Deleted: _simply("destroy"),
+        Rename: _renamed,
+        Resize: _resized,
+        Note: _noted,
+    }
+)

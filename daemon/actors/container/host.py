@@ -1,0 +1,64 @@
+"""What a container's actor needs of the host: the seam at which a fake takes its place in tests.
+
+Nothing behind it decides anything, and each method may be called again after a crash: what is already so is left
+so.  Errors of the host come as leaves of `daemon.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.runtimes.attach import AttachSocket
+from daemon.runtimes.base import Exit, Run
+
+
+class ContainerHost(Protocol):
+    """The host, as one container sees it."""
+
+    async def create(self, record: ContainerRecord) -> Run:
+        """Make the root filesystem and the bundle, and have the process created but not started.
+
+        If it fails or is cancelled, no process is left; the rest is `clean_up`'s.
+
+        Raises:
+            EngineError: it cannot be created.
+
+        """
+
+    async def start(self, record: ContainerRecord, run: Run) -> None:
+        """Let the created process go on to the user's program.
+
+        Raises:
+            EngineError: it cannot be started.
+
+        """
+
+    async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
+        """Return how the process ended, once it has; None if nobody will ever know."""
+
+    def signal(self, run: Run, number: int) -> None:
+        """Send a signal to the process; one that has just ended hears nothing, which is no error."""
+
+    async def freeze(self, record: ContainerRecord) -> None:
+        """Freeze all processes."""
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        """Thaw all processes; those that are not frozen go on."""
+
+    async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
+        """Leave nothing of the run: process, monitor, cgroup, mount, bundle."""
+
+    async def delete(self, record: ContainerRecord) -> None:
+        """Leave nothing of the container: writable layer, log, files."""
+
+    def connect(self, record: ContainerRecord) -> AttachSocket:
+        """Open a connection to the process's stdio.
+
+        Raises:
+            Failed: the monitor does not listen.
+
+        """
+
+    def resize(self, record: ContainerRecord, height: int, width: int) -> None:
+        """Set the terminal's size in character cells."""

@@ -1,0 +1,244 @@
+"""The container's state machine: one table, no I/O, no trio.
+
+Everything that decides what a container may do next is in this file.  A pair of state and
+message that the table lacks is refused, with the text of `REFUSALS`.  The actor performs the
+effects; no handler looks at a state to decide anything.
+
+The states are libpod's (libpod/define/containerstate.go names them), plus RESUMING, DEAD (Docker's
+word for a removal that failed) and REMOVED.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from daemon.actors.container.messages import (
+    Attach,
+    CleanedUp,
+    Deleted,
+    DeleteFailed,
+    Exited,
+    ForceRemove,
+    FreezeFailed,
+    Frozen,
+    GraceExpired,
+    Initialized,
+    Kill,
+    LaunchFailed,
+    Lost,
+    Note,
+    Pause,
+    Remove,
+    Rename,
+    Resize,
+    Restart,
+    Signal,
+    Start,
+    Started,
+    Stop,
+    Thawed,
+    ThawFailed,
+    Unpause,
+)
+from daemon.actors.mailbox import Command, Event
+
+
+class State(enum.Enum):
+    """Where a container is in its life."""
+
+    CONFIGURED = "configured"  # has never run
+    STARTING = "starting"  # its root filesystem, bundle and process are being made
+    INITIALIZED = "initialized"  # the process exists and is being let go
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    STOPPING = "stopping"  # has been told to end
+    STOPPED = "stopped"  # has ended; what the run left is being cleared away
+    UNKNOWN = "unknown"  # has ended, nobody knows how; being cleared away
+    EXITED = "exited"  # has ended, nothing of the run is left
+    REMOVING = "removing"
+    DEAD = "dead"  # could not be removed
+    REMOVED = "removed"
+
+
+class Effect(enum.Enum):
+    """What the actor does on behalf of a transition."""
+
+    LAUNCH = enum.auto()  # the whole run, from the root filesystem to the exit
+    WATCH = enum.auto()  # the rest of a run that was launched by an earlier incarnation
+    GIVE_UP = enum.auto()  # a launch that an earlier incarnation did not finish
+    ABORT = enum.auto()  # break off the launch
+    CONNECT = enum.auto()  # the attach sessions that wait
+    SIGNAL = enum.auto()
+    KILL = enum.auto()
+    ARM_GRACE = enum.auto()
+    FREEZE = enum.auto()
+    THAW = enum.auto()
+    CLEAN_UP = enum.auto()
+    AUTO_REMOVE = enum.auto()  # if the container is to be removed by itself
+    DELETE = enum.auto()
+    OPEN_SESSION = enum.auto()
+    RESIZE = enum.auto()
+    POSTPONE = enum.auto()  # deliver the message again after the next change of state
+
+
+Message = type[Command[Any]] | type[Event]
+Step = tuple[State, tuple[Effect, ...]]
+
+S, E = State, Effect
+LAUNCHING: Final = (S.STARTING, S.INITIALIZED)
+ALIVE: Final = (S.RUNNING, S.PAUSING, S.PAUSED, S.RESUMING)
+CLEARING: Final = (S.STOPPED, S.UNKNOWN)
+AT_REST: Final = (S.CONFIGURED, S.EXITED)
+PERMANENT: Final = tuple(state for state in State if state is not S.REMOVED)
+
+
+def _stay(states: tuple[State, ...], message: Message, *effects: Effect) -> dict[tuple[State, Message], Step]:
+    return {(state, message): (state, effects) for state in states}
+
+
+def _go(
+    states: tuple[State, ...], message: Message, target: State, *effects: Effect
+) -> dict[tuple[State, Message], Step]:
+    return {(state, message): (target, effects) for state in states}
+
+
+# fmt: off
+TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
+    # starting
+    **_go(AT_REST,             Start,        S.STARTING, E.LAUNCH),
+    **_go(AT_REST,             Restart,      S.STARTING, E.LAUNCH),
+    **_go((S.STARTING,),       Initialized,  S.INITIALIZED, E.CONNECT),
+    **_go((S.INITIALIZED,),    Started,      S.RUNNING),
+    **_go(LAUNCHING,           LaunchFailed, S.STOPPED, E.CLEAN_UP),
+    **_stay((*LAUNCHING, *CLEARING, S.STOPPING), Start, E.POSTPONE),
+    **_stay((*LAUNCHING, *CLEARING, S.STOPPING), Restart, E.POSTPONE),
+
+    # stopping; a later stop may shorten the grace of an earlier one
+    **_go((S.STARTING,),       Stop,         S.STOPPING, E.ABORT),
+    **_go((S.STARTING,),       Kill,         S.STOPPING, E.ABORT),
+    **_go((S.STARTING,),       ForceRemove,  S.STOPPING, E.ABORT, E.POSTPONE),
+    **_go((S.INITIALIZED, S.RUNNING), Stop,  S.STOPPING, E.SIGNAL, E.ARM_GRACE),
+    **_go((S.RUNNING,),        Restart,      S.STOPPING, E.SIGNAL, E.ARM_GRACE, E.POSTPONE),
+    **_go((S.INITIALIZED, S.RUNNING), Kill,  S.STOPPING, E.KILL),
+    **_go((S.INITIALIZED, S.RUNNING), ForceRemove, S.STOPPING, E.KILL, E.POSTPONE),
+    **_stay((S.INITIALIZED, S.RUNNING, S.PAUSED, S.STOPPING), Signal, E.SIGNAL),
+    **_stay((S.STOPPING,),     Stop,         E.ARM_GRACE),
+    **_stay((S.STOPPING,),     Kill,         E.KILL),
+    **_stay((S.STOPPING,),     ForceRemove,  E.KILL, E.POSTPONE),
+    **_stay((S.STOPPING,),     GraceExpired, E.KILL),
+
+    # a frozen process hears no signal, so it is thawed to be stopped
+    **_go((S.PAUSING, S.PAUSED, S.RESUMING), Stop, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE),
+    **_go((S.PAUSING, S.PAUSED, S.RESUMING), Restart, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE, E.POSTPONE),
+    **_go((S.PAUSING, S.PAUSED, S.RESUMING), Kill, S.STOPPING, E.KILL, E.THAW),
+    **_go((S.PAUSING, S.PAUSED, S.RESUMING), ForceRemove, S.STOPPING, E.KILL, E.THAW, E.POSTPONE),
+
+    # freezing
+    **_go((S.RUNNING,),        Pause,        S.PAUSING, E.FREEZE),
+    **_go((S.PAUSING,),        Frozen,       S.PAUSED),
+    **_go((S.PAUSING,),        FreezeFailed, S.RUNNING),
+    **_go((S.PAUSED,),         Unpause,      S.RESUMING, E.THAW),
+    **_go((S.RESUMING,),       Thawed,       S.RUNNING),
+    **_go((S.RESUMING,),       ThawFailed,   S.PAUSED),
+    **_stay((S.PAUSING,),      Unpause,      E.POSTPONE),
+    **_stay((S.RESUMING,),     Pause,        E.POSTPONE),
+    **_stay((S.STOPPING,),     Frozen,       E.THAW),  # the stop came while it was being frozen
+
+    # ending
+    **_go((*ALIVE, S.STOPPING), Exited,      S.STOPPED, E.CLEAN_UP),
+    **_go((*ALIVE, S.STOPPING), Lost,        S.UNKNOWN, E.CLEAN_UP),
+    **_go((S.STOPPING,),       LaunchFailed, S.STOPPED, E.CLEAN_UP),
+    **_stay((S.STOPPING,),     Initialized,  E.KILL),  # too late to break the launch off
+    **_stay((S.STOPPING,),     Started),
+    **_go(CLEARING,            CleanedUp,    S.EXITED, E.AUTO_REMOVE),
+
+    # removing
+    **_go((*AT_REST, S.DEAD),  Remove,       S.REMOVING, E.DELETE),
+    **_go((*AT_REST, S.DEAD),  ForceRemove,  S.REMOVING, E.DELETE),
+    **_stay(CLEARING,          Remove,       E.POSTPONE),
+    **_stay(CLEARING,          ForceRemove,  E.POSTPONE),
+    **_go((S.REMOVING,),       Deleted,      S.REMOVED),
+    **_go((S.REMOVING,),       DeleteFailed, S.DEAD),
+
+    # facts that came too late to matter
+    **_stay((*AT_REST, *LAUNCHING, *ALIVE, *CLEARING, S.REMOVING, S.DEAD), GraceExpired),
+    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.REMOVING, S.DEAD), Frozen),
+    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.REMOVING, S.DEAD), FreezeFailed),
+    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING, S.REMOVING, S.DEAD), Thawed),
+    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING, S.REMOVING, S.DEAD), ThawFailed),
+
+    # what changes no state
+    **_stay((S.RUNNING, S.PAUSED, S.STOPPING), Resize, E.RESIZE),
+    **_stay(PERMANENT,         Rename),
+    **_stay(PERMANENT,         Attach,       E.OPEN_SESSION),
+    **_stay(PERMANENT,         Note),
+})
+# fmt: on
+
+ENDED: Final = frozenset({S.STOPPED, S.UNKNOWN, S.EXITED, S.REMOVED})
+
+SETTLED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
+    {
+        Start: frozenset({S.RUNNING}) | ENDED,
+        Restart: frozenset({S.RUNNING}) | ENDED,
+        Stop: ENDED,
+        Kill: ENDED,
+        Pause: frozenset({S.PAUSED}),
+        Unpause: frozenset({S.RUNNING}),
+        Remove: frozenset({S.REMOVED}),
+        ForceRemove: frozenset({S.REMOVED}),
+    }
+)
+"""The states in which a command has been carried out; a command not listed is done at once."""
+
+FAILS: Final[Mapping[type[Event], tuple[type[Command[Any]], ...]]] = MappingProxyType(
+    {
+        LaunchFailed: (Start, Restart),
+        FreezeFailed: (Pause,),
+        ThawFailed: (Unpause,),
+        DeleteFailed: (Remove, ForceRemove),
+    }
+)
+"""Whose failure a report is: the open commands that are answered with its error."""
+
+
+DEFEATED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
+    {
+        Pause: frozenset({S.STOPPING}) | ENDED,
+        Unpause: frozenset({S.STOPPING}) | ENDED,
+    }
+)
+"""The states in which an open command can no longer be carried out, and is refused after all."""
+
+RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
+    {
+        S.STARTING: (E.GIVE_UP,),
+        S.RUNNING: (E.WATCH,),
+        S.PAUSED: (E.WATCH,),
+        S.STOPPED: (E.CLEAN_UP,),
+        S.UNKNOWN: (E.CLEAN_UP,),
+        S.REMOVING: (E.DELETE,),
+    }
+)
+"""What an actor does first when it finds its container in this state; other states need nothing."""
+
+DURABLE: Final[Mapping[State, State]] = MappingProxyType(
+    {
+        S.INITIALIZED: S.STARTING,
+        S.PAUSING: S.RUNNING,
+        S.RESUMING: S.PAUSED,
+        S.STOPPING: S.RUNNING,
+        S.EXITED: S.STOPPED,
+    }
+)
+"""States that are not written: a restart finds out by itself how far they have come, from this one."""
+
+
+def step(state: State, message: Command[Any] | Event) -> Step | None:
+    """Return the next state and the effects of `message`, or None if it is refused."""
+    return TABLE.get((state, type(message)))

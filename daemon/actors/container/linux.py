@@ -1,0 +1,122 @@
+"""The host of the container actors: graph driver, bundle, runtime and monitor, in the order a launch needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from daemon.actors.container.bundle import Bundles, Devices
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.errors import Failed
+from daemon.graphdrivers.base import GraphDriver
+from daemon.runtimes import conmon
+from daemon.runtimes.attach import AttachSocket
+from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.console import resize
+from daemon.runtimes.layout import Layout
+from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.processes import send_signal
+from daemon.runtimes.seccomp import SeccompProfiles
+from daemon.runtimes.spec.devices import find_block_devices, find_devices
+
+
+@attrs.frozen
+class LinuxHost:
+    """Runs containers on this machine."""
+
+    layout: Layout
+    graph_driver: GraphDriver
+    seccomp: SeccompProfiles
+    bundles: Bundles
+
+    def runtime(self, record: ContainerRecord) -> OciRuntime:
+        """Return the runtime that runs this container."""
+        return OciRuntime(record.runtime_path, self.layout.runtime_state)
+
+    async def create(self, record: ContainerRecord) -> Run:
+        """Make root filesystem and bundle, and have the process created."""
+        await self.graph_driver.prepare(record.id, record.chain_ids)
+        rootfs = await self.graph_driver.mount(record.id)
+        runtime = self.runtime(record)
+        seccomp = await self.seccomp.resolve(record.host_config, accepts_bpf=runtime.accepts_bpf)
+        devices = Devices(
+            await find_devices(record.host_config), await find_block_devices(record.host_config)
+        )
+        with _translated("the container's files cannot be written"):
+            await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices)
+        return await conmon.create(self._order(record, runtime))
+
+    async def start(self, record: ContainerRecord, run: Run) -> None:
+        """Let the created process go on; if it cannot, end it."""
+        try:
+            await self.runtime(record).start(record.id)
+        except BaseException:
+            # Shielded: a launch that is broken off must leave no process; `end` is bounded by itself.
+            with trio.CancelScope(shield=True):
+                await conmon.end(run)
+            raise
+
+    async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
+        """Return how the process ended, once its output is in the log."""
+        return await conmon.wait_exit(run, self.layout.monitor(record.id))
+
+    def signal(self, run: Run, number: int) -> None:
+        """Send a signal to the container's first process."""
+        send_signal(run.pid, run.started_ticks, number)
+
+    async def freeze(self, record: ContainerRecord) -> None:
+        """Freeze all processes."""
+        await self.runtime(record).pause(record.id)
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        """Thaw all processes."""
+        await self.runtime(record).resume(record.id)
+
+    async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
+        """Leave nothing of the run; the writable layer stays."""
+        await self.runtime(record).delete(record.id)
+        if run is not None:
+            await conmon.end(run)
+        await self.graph_driver.unmount(record.id)
+        with _translated("the container's bundle cannot be deleted"):
+            await trio.to_thread.run_sync(self.bundles.discard, record.id)
+
+    async def delete(self, record: ContainerRecord) -> None:
+        """Leave nothing of the container."""
+        await self.graph_driver.remove(record.id)
+        with _translated("the container's files cannot be deleted"):
+            await trio.to_thread.run_sync(self.bundles.forget, record.id)
+
+    def connect(self, record: ContainerRecord) -> AttachSocket:
+        """Open a connection to the process's stdio."""
+        with _translated("the container's monitor does not listen"):
+            return AttachSocket.connect(self.layout.bundle(record.id))
+
+    def resize(self, record: ContainerRecord, height: int, width: int) -> None:
+        """Set the terminal's size."""
+        with _translated("the container's terminal cannot be resized"):
+            resize(self.layout.bundle(record.id), height, width)
+
+    def _order(self, record: ContainerRecord, runtime: OciRuntime) -> conmon.Order:
+        config = record.config
+        return conmon.Order(
+            id=record.id,
+            runtime=runtime,
+            files=self.layout.monitor(record.id),
+            log=None if record.host_config.log_config.type == "none" else Path(record.log_path),
+            terminal=config.tty,
+            stdin=config.open_stdin,
+            leave_stdin_open=config.open_stdin and not config.stdin_once,
+        )
+
+
+@contextmanager
+def _translated(what: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"{what}: {error.strerror}: {error.filename or ''}".rstrip(": ")) from error

@@ -1,0 +1,186 @@
+"""What may be said to a container: commands from outside, reports from its own child tasks.
+
+Commands are imperative and may be refused; reports are past tense and state a fact.  All are
+frozen: a message may be logged, compared and put back for later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from daemon.actors.mailbox import Command, Event
+from daemon.errors import EngineError
+from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.base import Exit, Run
+
+EMPTY: Mapping[str, str] = {}
+
+
+@attrs.frozen
+class Start(Command[None]):
+    """Launch the process; answered once it runs."""
+
+
+@attrs.frozen
+class Stop(Command[None]):
+    """Signal the process, kill it when the grace has passed; answered once it has ended.
+
+    `grace_seconds` below zero waits for ever; None is the container's own stop timeout, as
+    `signal` None is its own stop signal.
+    """
+
+    grace_seconds: float | None = None
+    signal: int | None = None
+
+
+@attrs.frozen
+class Restart(Stop):
+    """Stop, then start; answered once the process runs again."""
+
+
+@attrs.frozen
+class Kill(Command[None]):
+    """SIGKILL; answered once the process has ended."""
+
+
+@attrs.frozen
+class Signal(Command[None]):
+    """Send any other signal; answered once it is sent."""
+
+    signal: int
+
+
+@attrs.frozen
+class Pause(Command[None]):
+    """Freeze all processes; answered once they are frozen."""
+
+
+@attrs.frozen
+class Unpause(Command[None]):
+    """Let frozen processes go on; answered once they do."""
+
+
+@attrs.frozen
+class Remove(Command[None]):
+    """Delete a container that does not run; answered once nothing of it is left."""
+
+
+@attrs.frozen
+class ForceRemove(Command[None]):
+    """Kill if need be, then delete; answered once nothing of it is left."""
+
+
+@attrs.frozen
+class Rename(Command[None]):
+    """Take another name."""
+
+    name: str
+
+
+@attrs.frozen
+class Attach(Command[AttachSession]):
+    """Open a session on the container's stdio; answered at once, connected when it runs."""
+
+
+@attrs.frozen
+class Resize(Command[None]):
+    """Tell the terminal its size in character cells."""
+
+    height: int
+    width: int
+
+
+@attrs.frozen
+class Note(Command[None]):
+    """Put an event about this container into the journal, with the usual attributes added."""
+
+    action: str
+    attributes: Mapping[str, str] = EMPTY
+
+
+@attrs.frozen
+class Initialized(Command[None]):
+    """Report that the runtime has created the process, which now waits to be started.
+
+    Answered when attach sessions are connected, so that they miss nothing of its output.
+    """
+
+    run: Run
+
+
+@attrs.frozen
+class Started(Event):
+    """The process runs."""
+
+    at_ns: int
+
+
+@attrs.frozen
+class LaunchFailed(Event):
+    """The process could not be started; nothing of it is left running."""
+
+    error: EngineError
+    exit_code: int
+
+
+@attrs.frozen
+class Exited(Event):
+    """The process has ended and all its output is in the log."""
+
+    exit: Exit
+    at_ns: int
+
+
+@attrs.frozen
+class Lost(Event):
+    """The monitor has ended without saying how the process did."""
+
+    at_ns: int
+
+
+@attrs.frozen
+class GraceExpired(Event):
+    """The container has outlived the grace of a stop."""
+
+
+@attrs.frozen
+class Frozen(Event):
+    """All processes are frozen."""
+
+
+@attrs.frozen
+class FreezeFailed(Event):
+    """The runtime could not freeze the container."""
+
+    error: EngineError
+
+
+@attrs.frozen
+class Thawed(Event):
+    """The processes go on."""
+
+
+@attrs.frozen
+class ThawFailed(Event):
+    """The runtime could not thaw the container."""
+
+    error: EngineError
+
+
+@attrs.frozen
+class CleanedUp(Event):
+    """Nothing of the run is left on the host: no process, mount, cgroup or bundle."""
+
+
+@attrs.frozen
+class Deleted(Event):
+    """Nothing of the container is left on the host but its record."""
+
+
+@attrs.frozen
+class DeleteFailed(Event):
+    """Something of the container could not be deleted."""
+
+    error: EngineError

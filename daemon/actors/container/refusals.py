@@ -1,0 +1,76 @@
+"""What a client reads when the state table refuses its command.
+
+The texts are those that clients of dockerd match (api-contract sections 3.4 and 3.6).  In them `{id}` is the
+full id and `{name}` the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from daemon.actors.container.lifecycle import State
+from daemon.actors.container.messages import (
+    ForceRemove,
+    Kill,
+    Pause,
+    Remove,
+    Resize,
+    Restart,
+    Signal,
+    Start,
+    Stop,
+    Unpause,
+)
+from daemon.actors.mailbox import Command
+from daemon.errors import Conflict, EngineError, Failed, NotModified
+
+Refusal = tuple[type[EngineError], str]
+
+MARKED: Final = (Conflict, "container is marked for removal and cannot be started")
+NOT_RUNNING: Final = (Conflict, "container {id} is not running")
+CANNOT_KILL: Final = (Conflict, "cannot kill container: {name}: container {id} is not running")
+UNDER_REMOVAL: Final = (Conflict, "removal of container {name} is already in progress")
+STILL_RUNNING: Final = (
+    Conflict,
+    'cannot remove container "{name}": container is running: stop the container before removing or force remove',
+)
+
+BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingProxyType(
+    {
+        (Start, State.PAUSED): (Conflict, "cannot start a paused container, try unpause instead"),
+        (Start, State.REMOVING): MARKED,
+        (Start, State.DEAD): MARKED,
+        (Restart, State.REMOVING): MARKED,
+        (Restart, State.DEAD): MARKED,
+        (Pause, State.PAUSED): (Conflict, "container {id} is already paused"),
+        (Pause, State.PAUSING): (Conflict, "container {id} is already paused"),
+        (Remove, State.PAUSED): (
+            Conflict,
+            'cannot remove container "{name}": container is paused and must be unpaused first',
+        ),
+        (Remove, State.REMOVING): UNDER_REMOVAL,
+    }
+)
+
+BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
+    {
+        Start: (NotModified, "container {name} is already running"),
+        Stop: (NotModified, "container {name} is not running"),
+        Kill: CANNOT_KILL,
+        Signal: CANNOT_KILL,
+        Pause: NOT_RUNNING,
+        Unpause: (Failed, "Container {id} is not paused"),
+        Resize: NOT_RUNNING,
+        Remove: STILL_RUNNING,
+        ForceRemove: UNDER_REMOVAL,
+    }
+)
+
+
+def refusal(state: State, command: Command[Any], *, container_id: str, name: str) -> EngineError:
+    """Return the error with which `command` is refused in `state`."""
+    kind = type(command)
+    error, text = BY_STATE.get((kind, state)) or BY_COMMAND.get(kind) or NOT_RUNNING
+    return error(text.format(id=container_id, name=name))

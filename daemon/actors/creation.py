@@ -1,0 +1,92 @@
+"""From a client's wish to a container: image, admission, record."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.admission import Admitted, Defaults, admit, check_name
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.containers import new_id
+from daemon.actors.engine import Engine
+from daemon.actors.image_catalog import ImageSnapshot
+from daemon.errors import InvalidParameter
+from daemon.model import Config, HostConfig, NetworkingConfig, Ulimit
+from daemon.runtimes.layout import Layout
+from daemon.runtimes.spec.process import command
+from daemon.runtimes.spec.sources import check_bind_sources
+
+
+@attrs.frozen
+class Wish:
+    """What a client says of a container to be; the parts are None if it says nothing of them."""
+
+    config: Config
+    host_config: HostConfig
+    networking: NetworkingConfig
+    name: str
+    platform: str
+    api_version: tuple[int, int]
+
+
+async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple[str, ...]]:
+    """Make the container that `wish` describes; return it and what its owner should know.
+
+    Raises:
+        NotFound: there is no such image.
+        InvalidParameter: the wish is malformed.
+        NotImplementedHere: it needs what this engine does not do.
+        Conflict: its name is taken.
+
+    """
+    name = wish.name.removeprefix("/")
+    if name:
+        check_name(name)
+    if not wish.config.image:
+        raise InvalidParameter("no image specified: name one in Image")
+    image = engine.images.resolve(wish.config.image)
+    defaults = _defaults(engine)
+    admitted = admit(
+        wish.config, wish.host_config, wish.networking, image.for_run(), wish.api_version, defaults
+    )
+    await check_bind_sources(admitted.host_config)
+    container = await engine.containers.create(_record(engine, image, admitted, name))
+    return container, admitted.warnings
+
+
+def _record(engine: Engine, image: ImageSnapshot, admitted: Admitted, name: str) -> ContainerRecord:
+    container_id = new_id()
+    path, *arguments = command(admitted.config)
+    layout = Layout(engine.settings.data_root, engine.settings.exec_root)
+    return ContainerRecord(
+        id=container_id,
+        name=name,
+        created_ns=time.time_ns(),
+        image_id=image.id,
+        image_reference=admitted.config.image,
+        chain_ids=image.chain_ids,
+        config=admitted.config,
+        host_config=admitted.host_config,
+        path=path,
+        args=tuple(arguments),
+        log_path=str(layout.log(container_id)),
+        runtime_path=str(engine.runtimes.path_of(admitted.host_config.runtime)),
+    )
+
+
+def _defaults(engine: Engine) -> Defaults:
+    settings = engine.settings
+    ulimits = (Ulimit(limit.name, limit.soft, limit.hard) for limit in settings.default_ulimits.values())
+    return Defaults(
+        host=engine.host,
+        runtimes=frozenset(engine.runtimes.runtimes),
+        default_runtime=engine.runtimes.default,
+        hostname=engine.hostname,
+        shm_size=settings.default_shm_size_bytes,
+        ipc_mode=settings.default_ipc_mode,
+        cgroupns_mode=settings.default_cgroupns_mode,
+        cgroup_parent=settings.cgroup_parent,
+        ulimits=tuple(ulimits),
+    )

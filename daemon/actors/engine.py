@@ -1,0 +1,121 @@
+"""The engine as its front sees it: what is configured, what there is, and the journal of both."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from daemon.actors.container.actor import KIND as CONTAINER
+from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
+from daemon.actors.container.linux import LinuxHost
+from daemon.actors.container.namespaces import NamespaceFinder
+from daemon.actors.containers import Containers
+from daemon.actors.exec.actor import KIND as EXEC
+from daemon.actors.exec.linux import LinuxExecHost
+from daemon.actors.execs import Execs
+from daemon.actors.image_actor import ImagesActor
+from daemon.actors.image_deletion import ImageUser
+from daemon.actors.images import Images
+from daemon.actors.supervision import Supervision
+from daemon.graphdrivers.base import GraphDriver
+from daemon.graphdrivers.layers import OverlayLayers
+from daemon.graphdrivers.overlay import OverlayDriver
+from daemon.images.blobs import BlobStore
+from daemon.images.content import Content
+from daemon.journal import Journal, open_journal
+from daemon.runtimes.discovery import RuntimeTable
+from daemon.runtimes.inotify import Inotify
+from daemon.runtimes.layout import Layout
+from daemon.runtimes.seccomp import DEFAULT_PROFILE, SeccompProfiles
+from daemon.runtimes.spec.inputs import HostFacts, host_facts
+from daemon.settings import Settings
+
+LOG = structlog.get_logger(__name__)
+
+
+@attrs.frozen
+class Engine:
+    """Everything a handler may ask; reads go to snapshots, writes to mailboxes."""
+
+    settings: Settings
+    runtimes: RuntimeTable
+    host: HostFacts
+    journal: Journal
+    graph_driver: GraphDriver
+    images: Images
+    containers: Containers
+    execs: Execs
+    inotify: Inotify
+    hostname: str
+
+
+@asynccontextmanager
+async def running_engine(settings: Settings, runtimes: RuntimeTable) -> AsyncGenerator[Engine, None]:
+    """Recover what the journal knows and run the actors; on leaving, end them, never their containers.
+
+    Raises:
+        Failed: the journal cannot be opened.
+
+    """
+    layout = Layout(settings.data_root, settings.exec_root)
+    layout.make()
+    async with (
+        open_journal(settings.data_root / "journal.db") as journal,
+        trio.open_nursery() as actors,
+    ):
+        if journal.set_aside is not None:
+            LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
+        supervision = Supervision(actors)
+        engine = _assemble(settings, runtimes, layout, journal, supervision)
+        await _recover(engine, supervision)
+        try:
+            yield engine
+        finally:
+            actors.cancel_scope.cancel()
+
+
+def _assemble(
+    settings: Settings,
+    runtimes: RuntimeTable,
+    layout: Layout,
+    journal: Journal,
+    supervision: Supervision,
+) -> Engine:
+    facts = host_facts()
+    layers = OverlayLayers(settings.data_root / "overlay")
+    graph_driver = OverlayDriver(settings.data_root / "overlay", layers)
+    finder = NamespaceFinder()
+    bundles = Bundles(layout, facts, finder.joined, settings.cgroup_parent or CGROUP_PARENT)
+    profile = Path(settings.seccomp_profile) if settings.seccomp_profile else DEFAULT_PROFILE
+    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles)
+    containers = Containers(host, journal, supervision)
+    finder.containers = containers
+
+    def users_of(image_id: str) -> Iterator[ImageUser]:
+        return (
+            ImageUser(container.id, container.snapshot.running)
+            for container in containers
+            if container.snapshot.record.image_id == image_id
+        )
+
+    images = Images(
+        Content(BlobStore(settings.data_root / "blobs"), layers), users_of, settings.data_root / "spool"
+    )
+    execs = Execs(LinuxExecHost(layout, bundles), journal, supervision, containers)
+    return Engine(settings, runtimes, facts, journal, graph_driver, images, containers, execs, Inotify(), platform.node())
+
+
+async def _recover(engine: Engine, supervision: Supervision) -> None:
+    """Show what the journal knows; its actors find out how each thing is now."""
+    await engine.images.recover(engine.journal)
+    supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
+    records = engine.journal.records(CONTAINER)
+    await engine.graph_driver.prune({record.id for record in records})
+    engine.containers.recover(records)
+    engine.execs.recover(engine.journal.records(EXEC))

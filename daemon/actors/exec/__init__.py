@@ -1,0 +1,1 @@
+"""One exec session: a further process in a running container."""

@@ -1,0 +1,271 @@
+"""The owner of one exec session.
+
+Works as a container's actor does (`daemon.actors.container.actor`): one message at a time, commit, show, act, answer.  In
+the journal is only what runs, so that a restarted engine goes on watching it; what has ended can be
+inspected for a while (`KEEP_SECONDS`, as dockerd's five minutes) and is then forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import attrs
+import trio
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.changes import EXIT_UNKNOWN
+from daemon.actors.container.events import draft
+from daemon.actors.exec.lifecycle import (
+    Effect,
+    ExecExited,
+    ExecFailed,
+    ExecStarted,
+    NoteExec,
+    ResizeExec,
+    StartExec,
+    State,
+    step,
+)
+from daemon.actors.mailbox import Event, Mailbox, Request
+from daemon.actors.published import Cell
+from daemon.errors import Conflict, EngineError, NotFound
+from daemon.journal import EventDraft, Ledger, Record, Transaction
+from daemon.model import ExecConfig
+from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.failures import launch_failure
+from daemon.wire import to_record
+
+KIND: Final = "exec"
+KEEP_SECONDS: Final = 300
+
+
+@attrs.frozen
+class ExecRecord:
+    """What was asked for; `run` is what came of it."""
+
+    id: str
+    container_id: str
+    config: ExecConfig
+    run: Run | None = None
+
+
+@attrs.frozen(eq=False)
+class ExecSnapshot:
+    """An exec session as everybody may see it; `exit_code` is None until it has ended."""
+
+    record: ExecRecord
+    state: State = State.CREATED
+    exit_code: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state is State.RUNNING
+
+    @property
+    def pid(self) -> int:
+        """The process's pid on the host, or 0."""
+        return self.record.run.pid if self.running and self.record.run else 0
+
+
+class ExecHost(Protocol):
+    """What an exec session's actor needs of the host."""
+
+    async def execute(self, container: Container, record: ExecRecord, start: StartExec) -> tuple[Run, AttachSession]:
+        """Start the process; its stdio is connected before it runs.
+
+        Raises:
+            EngineError: it cannot be started; nothing of it is left.
+
+        """
+        ...
+
+    async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
+        """Return how the process ended, once it has; None if nobody will ever know."""
+        ...
+
+    def resize(self, record: ExecRecord, height: int, width: int) -> None:
+        """Set the terminal's size in character cells."""
+        ...
+
+    async def clean_up(self, record: ExecRecord) -> None:
+        """Leave nothing of the session on the host."""
+        ...
+
+
+@attrs.define(eq=False)
+class ExecSession:
+    """An exec session, as the rest of the engine sees it."""
+
+    id: str
+    mailbox: Mailbox
+    cell: Cell[ExecSnapshot]
+
+    @property
+    def snapshot(self) -> ExecSnapshot:
+        """What it shows now."""
+        return self.cell.current
+
+
+@attrs.define(eq=False)
+class ExecActor:
+    """One incarnation of an exec session's owner."""
+
+    session: ExecSession
+    container: Container
+    host: ExecHost
+    ledger: Ledger
+    _tasks: trio.Nursery = attrs.field(init=False)
+    _start: Request[Any] | None = attrs.field(default=None, init=False)
+
+    @property
+    def snapshot(self) -> ExecSnapshot:
+        """The session as it is."""
+        return self.session.cell.current
+
+    async def run(self) -> None:
+        """Own the session until it has been over for a while."""
+        try:
+            async with trio.open_nursery() as self._tasks:
+                if self.snapshot.running:
+                    self._tasks.start_soon(self._watch)
+                await self._live()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            if self._start is not None:
+                self._start.refuse(NotFound(f"No such exec instance: {self.session.id}"))
+
+    async def _live(self) -> None:
+        while self.snapshot.state is not State.EXITED:
+            await self._take(await self.session.mailbox.take())
+        with trio.move_on_after(KEEP_SECONDS):
+            while True:
+                await self._take(await self.session.mailbox.take())
+
+    async def _take(self, item: Request[Any] | Event) -> None:
+        request = item if isinstance(item, Request) else None
+        message: Any = item.command if isinstance(item, Request) else item
+        found = step(self.snapshot.state, message)
+        if found is None:
+            if request is None:  # a report that the table does not know is a bug of ours
+                raise AssertionError(f"{type(message).__name__} while {self.snapshot.state.value}")
+            request.refuse(self._refusal(message))
+            return
+        state, effects = found
+        after = self._changed(state, message)
+        try:
+            await self._commit(after, message)
+        except EngineError as error:
+            if request is None:
+                raise
+            request.refuse(error)
+            return
+        self.session.cell.publish(after)
+        self._act(effects, message, request)
+
+    def _changed(self, state: State, message: Any) -> ExecSnapshot:
+        now = self.snapshot
+        match message:
+            case ExecStarted(run=run):
+                return ExecSnapshot(attrs.evolve(now.record, run=run), state)
+            case ExecFailed(exit_code=code):
+                return ExecSnapshot(now.record, state, code)
+            case ExecExited(exit=ended):
+                return ExecSnapshot(now.record, state, ended.code if ended else EXIT_UNKNOWN)
+            case _:
+                return attrs.evolve(now, state=state)
+
+    async def _commit(self, after: ExecSnapshot, message: Any) -> None:
+        events = self._events(after, message)
+        if events:
+            await self.ledger.commit(
+                Transaction(
+                    put=(as_record(after),) if after.running else (),
+                    delete=((KIND, after.record.id),) if after.state is State.EXITED else (),
+                    events=events,
+                )
+            )
+
+    def _events(self, after: ExecSnapshot, message: Any) -> tuple[EventDraft, ...]:
+        match message:
+            case ExecStarted():
+                return (self._event(f"exec_start: {command_line(after.record.config)}"),)
+            case ExecExited() | ExecFailed():
+                return (self._event("exec_die", exitCode=str(after.exit_code)),)
+            case NoteExec(action=action):
+                return (self._event(action),)
+            case _:
+                return ()
+
+    def _event(self, action: str, **attributes: str) -> EventDraft:
+        return exec_event(self.container, self.session.id, action, **attributes)
+
+    def _act(self, effects: tuple[Effect, ...], message: Any, request: Request[Any] | None) -> None:
+        for effect in effects:
+            match effect:
+                case Effect.LAUNCH:
+                    self._start = request
+                    self._tasks.start_soon(self._launch, message)
+                case Effect.RESIZE:
+                    self._resize(message, request)
+                case Effect.CLEAN_UP:
+                    self._tasks.start_soon(self.host.clean_up, self.snapshot.record)
+                case Effect.NOTE if request is not None:
+                    request.answer(None)
+        if isinstance(message, ExecStarted):
+            self._tasks.start_soon(self._watch)
+            self._hand_over(message.session)
+        elif isinstance(message, ExecFailed) and self._start is not None:
+            self._start.refuse(message.error)
+
+    def _hand_over(self, session: AttachSession) -> None:
+        if self._start is None or self._start.abandoned:
+            session.abandon()  # an unread connection would stop the monitor
+        else:
+            self._start.answer(session)
+
+    def _resize(self, message: ResizeExec, request: Request[Any] | None) -> None:
+        assert request is not None
+        try:
+            self.host.resize(self.snapshot.record, message.height, message.width)
+        except EngineError as error:
+            request.refuse(error)
+        else:
+            request.answer(None)
+
+    async def _launch(self, message: StartExec) -> None:
+        try:
+            run, session = await self.host.execute(self.container, self.snapshot.record, message)
+        except EngineError as error:
+            await self.session.mailbox.tell(ExecFailed(*launch_failure(error)))
+        else:
+            await self.session.mailbox.tell(ExecStarted(run, session))
+
+    async def _watch(self) -> None:
+        record = self.snapshot.record
+        assert record.run is not None
+        ended = await self.host.wait(record, record.run)
+        await self.session.mailbox.tell(ExecExited(ended))
+
+    def _refusal(self, message: Any) -> EngineError:
+        if isinstance(message, StartExec) and self.snapshot.state is State.EXITED:
+            return Conflict(f"exec command {self.session.id} has already run")
+        if isinstance(message, StartExec):
+            return Conflict(f"exec command {self.session.id} is already running")
+        return Conflict(f"exec command {self.session.id} is not running")
+
+
+def as_record(snapshot: ExecSnapshot) -> Record:
+    """Return what the journal keeps of a running session."""
+    return Record(KIND, snapshot.record.id, to_record(snapshot.record))
+
+
+def command_line(config: ExecConfig) -> str:
+    """Return the command as the events show it."""
+    return " ".join(config.cmd or ())
+
+
+def exec_event(container: Container, exec_id: str, action: str, **attributes: str) -> EventDraft:
+    """Return an event of the session; it is about its container."""
+    return draft(container.snapshot.record, action, {"execID": exec_id, **attributes})

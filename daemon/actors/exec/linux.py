@@ -1,0 +1,90 @@
+"""The host of the exec actors: a process document, a monitor, and its stdio connected before anything runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import attrs
+import orjson
+import trio
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.bundle import Bundles, Devices
+from daemon.actors.exec.actor import ExecRecord
+from daemon.actors.exec.lifecycle import StartExec
+from daemon.errors import Failed
+from daemon.runtimes import conmon
+from daemon.runtimes.attach import AttachSession, AttachSocket
+from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.console import resize
+from daemon.runtimes.layout import Layout, fresh
+from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.spec.process import build_process
+from daemon.runtimes.users import resolve_user
+
+
+@attrs.frozen
+class LinuxExecHost:
+    """Runs exec sessions on this machine."""
+
+    layout: Layout
+    bundles: Bundles
+
+    async def execute(
+        self, container: Container, record: ExecRecord, start: StartExec
+    ) -> tuple[Run, AttachSession]:
+        """Start the process of a session."""
+        files = self._files(record)
+        config = record.config
+        if start.console_size is not None:
+            config = attrs.evolve(config, console_size=start.console_size)
+        try:
+            await trio.to_thread.run_sync(self._write_process, container, attrs.evolve(record, config=config))
+        except OSError as error:
+            raise Failed(f"the exec session's files cannot be written: {error.strerror}") from error
+        session = AttachSession()
+        runtime = OciRuntime(container.snapshot.record.runtime_path, self.layout.runtime_state)
+        order = conmon.Order(
+            id=container.id,
+            runtime=runtime,
+            files=files,
+            log=None,
+            terminal=config.tty,
+            stdin=config.attach_stdin,
+            exec_process=files.directory / "process.json",
+        )
+
+        def connect() -> None:
+            if start.attach:
+                session.offer(AttachSocket.connect(files.directory))
+
+        return await conmon.execute(order, connect), session
+
+    async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
+        """Return how the process ended."""
+        return await conmon.wait_exit(run, self._files(record))
+
+    def resize(self, record: ExecRecord, height: int, width: int) -> None:
+        """Set the terminal's size."""
+        try:
+            resize(self._files(record).directory, height, width)
+        except OSError as error:
+            raise Failed(f"the exec session's terminal cannot be resized: {error.strerror}") from error
+
+    async def clean_up(self, record: ExecRecord) -> None:
+        """Delete the session's files; its process and monitor have ended."""
+        await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)  # noqa: FBT003  ignore_errors
+
+    def _files(self, record: ExecRecord) -> conmon.MonitorFiles:
+        return self.layout.exec_session(record.id, record.container_id)
+
+    def _write_process(self, container: Container, record: ExecRecord) -> None:
+        snapshot = container.snapshot
+        rootfs = Path(f"/proc/{snapshot.pid}/root")
+        inputs = self.bundles.inputs(snapshot.record, rootfs, None, Devices())
+        config = record.config
+        user = resolve_user(rootfs, config.user) if config.user else None
+        directory = self._files(record).directory
+        fresh(directory)
+        (directory / "process.json").write_bytes(orjson.dumps(build_process(inputs, config, user)))

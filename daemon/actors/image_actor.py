@@ -1,0 +1,204 @@
+"""The actor that alone changes which images there are.
+
+Bringing images in takes long and runs in child tasks; each ends with one short message to the actor
+itself, `Record`.  So everything that changes the catalog happens one after the other, in the
+actor, and always in this order: sync the disk, commit to the journal, publish, answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+import structlog
+import trio
+
+from daemon.actors import image_changes
+from daemon.actors.image_catalog import ImageSnapshot
+from daemon.actors.image_changes import Change
+from daemon.actors.image_commands import Delete, Import, Load, NoteSaved, Prune, Pruned, Record, Removed, Tag
+from daemon.actors.image_deletion import Deletion, decide
+from daemon.actors.images import Images
+from daemon.actors.mailbox import Request
+from daemon.errors import Conflict, EngineError, Failed, Unavailable
+from daemon.graphdrivers import trees
+from daemon.graphdrivers.syscalls import sync_filesystem
+from daemon.images import digests
+from daemon.images.loading import Job
+from daemon.images.records import LayerRecord
+from daemon.images.spool import Spool
+from daemon.journal import Held, Ledger, Transaction
+
+_log = structlog.get_logger(__name__)
+
+
+@attrs.define(eq=False)
+class ImagesActor:
+    """The task behind `Images`."""
+
+    images: Images
+    ledger: Ledger
+    _open: set[Request[Any]] = attrs.field(factory=set, init=False)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Take commands until cancelled; every command taken is answered, whatever happens."""
+        try:
+            async with trio.open_nursery() as jobs:
+                jobs.start_soon(self._empty_trash)
+                task_status.started()
+                while True:
+                    await self._take(jobs)
+        finally:
+            for request in self._open:
+                request.refuse(Unavailable("the images' actor has ended"))
+            self._open.clear()
+
+    async def _take(self, jobs: trio.Nursery) -> None:
+        request = await self.images.mailbox.take()
+        assert isinstance(request, Request)
+        self._open.add(request)
+        if type(request.command) in _JOBS:
+            jobs.start_soon(self._carry_out, request)
+        else:
+            await self._carry_out(request)
+
+    async def _carry_out(self, request: Request[Any]) -> None:
+        try:
+            request.answer(await _HANDLERS[type(request.command)](self, request.command))
+        except EngineError as error:
+            request.refuse(error)
+        except OSError as error:
+            request.refuse(Failed(f"image store: {error}"))
+        self._open.discard(request)
+
+    async def _load(self, command: Load) -> tuple[str, ...]:
+        with self._job(command.archive) as job:
+            brought = await job.load(command.archive.path)
+            await self._sync()
+            await self.images.mailbox.ask(Record(brought, "load"))
+        return tuple(line for image in brought for line in _lines(image.record.id, image.tags))
+
+    async def _import(self, command: Import) -> str:
+        with self._job(command.tar) as job:
+            brought = await job.import_tar(command.tar.path, command.description.document)
+            await self._sync()
+            tags = (command.tag,) if command.tag else ()
+            await self.images.mailbox.ask(Record((attrs.evolve(brought, tags=tags),), "import"))
+        return brought.record.id
+
+    @contextlib.contextmanager
+    def _job(self, spool: Spool) -> Generator[Job, None, None]:
+        spool.claim()
+        try:
+            with self.images.content.lease() as lease:
+                yield Job(self.images.content, lease, self._known_layer)
+        finally:
+            spool.discard()
+
+    def _known_layer(self, chain_id: str) -> LayerRecord | None:
+        return self.images.catalog.current.layer(chain_id)
+
+    async def _sync(self) -> None:
+        """Make what a job has written durable, so that the record about to be committed never lies."""
+        stores = (self.images.content.blobs.trash, self.images.content.layers.trash)
+        devices = {store.stat().st_dev: store for store in stores}
+        for store in devices.values():
+            await trio.to_thread.run_sync(sync_filesystem, store)
+
+    async def _record(self, command: Record) -> None:
+        known = set(self.images.catalog.current.images)
+        change = image_changes.record(
+            self.images.catalog.current, command.brought, command.action, time.time_ns()
+        )
+        await self._commit(change)
+        for image_id in set(change.catalog.images) - known:
+            self.images.content.keep(change.catalog.images[image_id].record)
+
+    async def _tag(self, command: Tag) -> None:
+        image = self.images.resolve(command.reference)
+        await self._commit(image_changes.tag(self.images.catalog.current, image, command.tag, time.time_ns()))
+
+    async def _delete(self, command: Delete) -> Removed:
+        found = self.images.catalog.current.find(command.reference)
+        users = tuple(self.images.users_of(found.image.id))
+        by_id = digests.hex_of(found.image.id).startswith(digests.hex_of(command.reference))
+        tag = None if by_id else found.tag
+        deletion = decide(found.image, tag, command.reference, command.force, users)
+        return await self._remove(found.image, deletion)
+
+    async def _remove(self, image: ImageSnapshot, deletion: Deletion) -> Removed:
+        before = self.images.catalog.current
+        try:
+            await self._commit(image_changes.remove(before, image, deletion))
+        except Held as error:  # a container was created from it since we looked
+            holder = digests.short(error.holders[0][1])
+            raise Conflict(
+                f"conflict: unable to delete {digests.short(image.id)} (must be forced) - "
+                f"image is being used by stopped container {holder}"
+            ) from error
+        untagged = tuple(tag.familiar for tag in deletion.untag)
+        if not deletion.delete:
+            return Removed(untagged)
+        self.images.content.forget(image.record)
+        gone = [chain for chain in image.chain_ids if self.images.catalog.current.layer(chain) is None]
+        return Removed(untagged, (image.id, *reversed(gone)))
+
+    async def _prune(self, command: Prune) -> Pruned:
+        removed = Removed()
+        reclaimed_bytes = 0
+        for image in self.images:
+            if tuple(self.images.users_of(image.id)) or not command.accepts(image):
+                continue
+            try:
+                one = await self._remove(image, Deletion(image.tags, delete=True))
+            except Conflict as error:
+                _log.info("an image is not pruned", image_id=image.id, reason=str(error))
+                continue
+            removed = Removed(removed.untagged + one.untagged, removed.deleted + one.deleted)
+            sizes = {layer.chain_id: layer.unpacked_bytes for layer in image.record.layers}
+            reclaimed_bytes += sum(sizes.get(chain_id, 0) for chain_id in one.deleted)
+        return Pruned(removed, reclaimed_bytes)
+
+    async def _note_saved(self, command: NoteSaved) -> None:
+        catalog = self.images.catalog.current
+        saved = [catalog.images[image_id] for image_id in command.image_ids if image_id in catalog.images]
+        events = tuple(image_changes.event(image, "save", image.id) for image in saved)
+        await self.ledger.commit(Transaction(events=events))
+
+    async def _commit(self, change: Change) -> None:
+        await self.ledger.commit(change.transaction)
+        self.images.catalog.publish(change.catalog)
+
+    async def _empty_trash(self) -> None:
+        content = self.images.content
+        while True:
+            await content.discarded.wait()
+            content.discarded = trio.Event()
+            for trash in (content.blobs.trash, content.layers.trash):
+                try:
+                    await trio.to_thread.run_sync(trees.empty, trash)
+                except OSError as error:  # tried again with the next thing that is thrown away
+                    _log.warning("the trash cannot be emptied", path=str(trash), error=str(error))
+
+
+def _lines(image_id: str, tags: tuple[Any, ...]) -> list[str]:
+    """Return what `docker load` says of one image; clients look for these very words."""
+    return [f"Loaded image: {tag.familiar}" for tag in tags] or [f"Loaded image ID: {image_id}"]
+
+
+_HANDLERS: Final[Mapping[type, Callable[[ImagesActor, Any], Awaitable[Any]]]] = MappingProxyType(
+    {
+        Load: ImagesActor._load,
+        Import: ImagesActor._import,
+        Record: ImagesActor._record,
+        Tag: ImagesActor._tag,
+        Delete: ImagesActor._delete,
+        Prune: ImagesActor._prune,
+        NoteSaved: ImagesActor._note_saved,
+    }
+)
+_JOBS: Final = frozenset({Load, Import})

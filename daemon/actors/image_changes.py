@@ -1,0 +1,80 @@
+"""Changes to the catalog, as pure functions: what to commit, and what the catalog is after that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from daemon.actors.image_catalog import Catalog, ImageSnapshot
+from daemon.actors.image_deletion import Deletion
+from daemon.images.loading import Brought
+from daemon.images.records import IMAGE_KIND
+from daemon.images.references import Reference
+from daemon.journal import EventDraft, Name, Record, Transaction
+from daemon.wire import to_record
+
+
+@attrs.frozen
+class Change:
+    """A transaction, and the catalog to publish once it is committed."""
+
+    transaction: Transaction
+    catalog: Catalog
+
+
+def event(image: ImageSnapshot, action: str, name: str) -> EventDraft:
+    """Return an image's event: its labels, and `name`, as Docker has them."""
+    return EventDraft("image", action, image.id, {**image.labels, "name": name})
+
+
+def record(catalog: Catalog, brought: Iterable[Brought], action: str, now_ns: int) -> Change:
+    """Add what a job has brought; of an image that is there already only the names are new."""
+    transaction = Transaction()
+    for new in brought:
+        known = catalog.images.get(new.record.id)
+        image = known or ImageSnapshot(new.record, new.document)
+        image = _named(image, new.tags, now_ns)
+        catalog = catalog.with_image(image)
+        tagged = [event(image, "tag", tag.familiar) for tag in new.tags if action == "import"]
+        transaction = Transaction(
+            put=(*transaction.put, _entry(image)),
+            move=(*transaction.move, *(_name(tag, image) for tag in new.tags)),
+            events=(*transaction.events, *tagged, event(image, action, image.id)),
+        )
+    return Change(transaction, catalog)
+
+
+def tag(catalog: Catalog, image: ImageSnapshot, name: Reference, now_ns: int) -> Change:
+    """Give `image` one more name, taking it from whoever has it."""
+    named = _named(image, (name,), now_ns)
+    transaction = Transaction(
+        put=(_entry(named),), move=(_name(name, named),), events=(event(named, "tag", name.familiar),)
+    )
+    return Change(transaction, catalog.with_image(named))
+
+
+def remove(catalog: Catalog, image: ImageSnapshot, deletion: Deletion) -> Change:
+    """Take names from `image`, and the image itself if `deletion` says so."""
+    events = [event(image, "untag", image.id) for _ in deletion.untag]
+    if deletion.delete:
+        events.append(event(image, "delete", image.id))
+        transaction = Transaction(delete=((IMAGE_KIND, image.id),), events=tuple(events))
+        return Change(transaction, catalog.without_image(image.id))
+    left = tuple(name for name in image.tags if name not in deletion.untag)
+    released = tuple((IMAGE_KIND, name.canonical) for name in deletion.untag)
+    transaction = Transaction(release=released, events=tuple(events))
+    return Change(transaction, catalog.with_image(attrs.evolve(image, tags=left)))
+
+
+def _named(image: ImageSnapshot, tags: Iterable[Reference], now_ns: int) -> ImageSnapshot:
+    names = sorted({*image.tags, *tags}, key=lambda name: name.canonical)
+    return attrs.evolve(image, tags=tuple(names), record=attrs.evolve(image.record, tagged_ns=now_ns))
+
+
+def _entry(image: ImageSnapshot) -> Record:
+    return Record(IMAGE_KIND, image.id, to_record(image.record))
+
+
+def _name(name: Reference, image: ImageSnapshot) -> Name:
+    return Name(IMAGE_KIND, name.canonical, image.id)

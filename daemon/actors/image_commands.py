@@ -1,0 +1,90 @@
+"""What may be said to the images' actor, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from daemon.actors.image_catalog import ImageSnapshot
+from daemon.actors.mailbox import Command
+from daemon.images.importing import Import as Description
+from daemon.images.loading import Brought
+from daemon.images.references import Reference
+from daemon.images.spool import Spool
+
+
+@attrs.frozen
+class Load(Command[tuple[str, ...]]):
+    """Bring in the archive at `archive`; answers what to tell the client, a line for each name.
+
+    The file is gone when the answer comes.
+    """
+
+    archive: Spool
+
+
+@attrs.frozen
+class Import(Command[str]):
+    """Make an image of the file system tar at `tar`; answers the id.
+
+    The file is gone when the answer comes.
+    """
+
+    tar: Spool
+    description: Description
+    tag: Reference | None = None
+
+
+@attrs.frozen
+class Tag(Command[None]):
+    """Give the image that `reference` means the name `tag`, whoever has it now."""
+
+    reference: str
+    tag: Reference
+
+
+@attrs.frozen
+class Removed:
+    """What a deletion did, in order."""
+
+    untagged: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Delete(Command[Removed]):
+    """Remove a name or an image, whichever `reference` means."""
+
+    reference: str
+    force: bool = False
+
+
+@attrs.frozen
+class Pruned:
+    """What a prune did; `reclaimed_bytes` counts layers nobody else has."""
+
+    removed: Removed
+    reclaimed_bytes: int
+
+
+@attrs.frozen
+class Prune(Command[Pruned]):
+    """Remove every image that no container uses and `accepts` likes."""
+
+    accepts: Callable[[ImageSnapshot], bool]
+
+
+@attrs.frozen
+class NoteSaved(Command[None]):
+    """Report that images are being saved."""
+
+    image_ids: tuple[str, ...]
+
+
+@attrs.frozen
+class Record(Command[tuple[ImageSnapshot, ...]]):
+    """Record what a job has brought; said by the actor's own jobs."""
+
+    brought: tuple[Brought, ...]
+    action: str

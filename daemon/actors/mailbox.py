@@ -1,0 +1,127 @@
+"""How anything is said to an actor: commands that get an answer, events that do not.
+
+A mailbox holds nothing (a rendezvous): a command is either still the asker's, who may withdraw it by
+being cancelled, or it has been taken by the actor, which then answers it whatever happens.  So
+no message is ever lost in the buffer of an actor that died, and a command whose asker has left
+before it was begun is never carried out.
+
+A mailbox outlives its actor: when the supervisor starts an actor anew, whoever has the mailbox
+simply talks to the new one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import attrs
+import trio
+from outcome import Error, Outcome, Value
+
+from daemon.errors import Unavailable
+
+Answer = TypeVar("Answer")
+
+
+@attrs.frozen
+class Command(Generic[Answer]):
+    """Something an actor is told to do; imperative, may be refused, is always answered."""
+
+
+@attrs.frozen
+class Event:
+    """Something that has happened; past tense, a fact, cannot be refused."""
+
+
+@attrs.define(eq=False)
+class Request(Generic[Answer]):
+    """A command on its way, and the place for its answer."""
+
+    command: Command[Answer]
+    abandoned: bool = attrs.field(default=False, init=False)
+    _done: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _outcome: Outcome[Answer] | None = attrs.field(default=None, init=False)
+
+    def answer(self, value: Answer) -> None:
+        """Wake the asker with `value`."""
+        self._settle(Value(value))
+
+    def refuse(self, error: BaseException) -> None:
+        """Wake the asker with `error`."""
+        self._settle(Error(error))
+
+    @property
+    def answered(self) -> bool:
+        """Whether the asker has its answer."""
+        return self._outcome is not None
+
+    def _settle(self, outcome: Outcome[Answer]) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._done.set()
+
+    async def outcome(self) -> Answer:
+        """Wait for the answer and return it, or raise it."""
+        try:
+            await self._done.wait()
+        except trio.Cancelled:
+            self.abandoned = True
+            raise
+        assert self._outcome is not None
+        return self._outcome.unwrap()
+
+
+@attrs.define(eq=False)
+class Mailbox:
+    """The only way to an actor."""
+
+    name: str
+    _send: trio.MemorySendChannel[Request[Any] | Event] = attrs.field(init=False)
+    _receive: trio.MemoryReceiveChannel[Request[Any] | Event] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel(0)
+
+    async def ask(self, command: Command[Answer]) -> Answer:
+        """Have `command` carried out and return its answer.
+
+        Cancelled before the actor has taken it, it is withdrawn; after that the actor carries on
+        and the answer is dropped.  For a time limit wrap the call in `trio.fail_after`.
+
+        Raises:
+            EngineError: the actor refused, or could not do it.
+            Unavailable: the actor has ended.
+
+        """
+        request = Request(command)
+        await self._put(request)
+        return await request.outcome()
+
+    async def tell(self, event: Event) -> None:
+        """Report `event`; return once the actor has taken it.
+
+        Raises:
+            Unavailable: the actor has ended.
+
+        """
+        await self._put(event)
+
+    async def take(self) -> Request[Any] | Event:
+        """Wait for the next message; for the actor alone."""
+        return await self._receive.receive()
+
+    def close(self) -> None:
+        """Refuse everything that has not been taken, now and from now on."""
+        self._receive.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many senders wait for the actor to take their message."""
+        return self._send.statistics().tasks_waiting_send
+
+    async def _put(self, message: Request[Any] | Event) -> None:
+        try:
+            await self._send.send(message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise Unavailable(f"{self.name} has ended") from None
+
+
