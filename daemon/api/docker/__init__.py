@@ -1,0 +1,1 @@
+"""The Docker Engine API, one module for each group of routes."""

@@ -1,0 +1,143 @@
+"""Attaching to a container's stdio, and telling its terminal the size.
+
+A client attaches in any state, usually before it starts the container; the session is connected
+when the process is there and has not yet begun.  An error before the streams exist is plain text,
+because a client that has asked for a stream reads no JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from quart import Blueprint, Response, ResponseReturnValue, request
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.messages import Attach, Note, Resize
+from daemon.api.answers import empty
+from daemon.api.app import engine
+from daemon.api.detach import parse_keys
+from daemon.api.docker.logs import MULTIPLEXED, RAW, follow, readable_log, rendered
+from daemon.api.errors import status_of
+from daemon.api.hijack import HIJACKED, HijackedStream, hijack, raw_answer
+from daemon.api.loglines import LineRenderer
+from daemon.api.pump import Ended, Eof, PumpOptions, pump
+from daemon.api.query import flag, integer, text
+from daemon.api.versions import api_version
+from daemon.errors import Conflict, EngineError, InvalidParameter, NotImplementedHere
+from daemon.model import Config
+from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.logformat import STDERR, STDOUT
+from daemon.runtimes.logs import Selection, existing, first_of
+
+LARGEST_SIZE: Final = 2**16 - 1  # struct winsize of ioctl_tty(2)
+
+routes = Blueprint("attach", __name__)
+
+
+@routes.post("/containers/<name>/attach")
+async def attach(name: str) -> ResponseReturnValue:
+    """Hand the client the container's stdio."""
+    try:
+        container = engine().containers.resolve(name)
+        options = _options(container.snapshot.record.config)
+        history = _history(container, options)
+        session = await _session(container)
+    except EngineError as error:
+        return _refused(error)
+    try:
+        async with hijack(*raw_answer(_content_type(tty=options.tty))) as stream:
+            if await _serve(stream, session, options, history) is Ended.DETACHED:
+                await container.mailbox.ask(Note("detach", {}))
+    finally:
+        session.abandon()
+    return HIJACKED
+
+
+@routes.get("/containers/<name>/attach/ws")
+async def attach_websocket(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
+    """Refuse: no client that this engine is for attaches by websocket."""
+    raise NotImplementedHere("attach by websocket is not supported: use POST /containers/ID/attach")
+
+
+@routes.post("/containers/<name>/resize")
+async def resize(name: str) -> Response:
+    """Tell the container's terminal its size."""
+    height, width = integer("h"), integer("w")
+    if not (0 <= height <= LARGEST_SIZE and 0 <= width <= LARGEST_SIZE):
+        raise InvalidParameter(f"invalid terminal size: {height}x{width}")
+    await engine().containers.resolve(name).mailbox.ask(Resize(height, width))
+    return empty(200)
+
+
+def _options(config: Config) -> PumpOptions:
+    """Return what the query asks for, as far as the container has it."""
+    once = config.stdin_once and not config.tty
+    return PumpOptions(
+        tty=config.tty,
+        stdin=flag("stdin") and config.open_stdin,
+        streams=frozenset(stream for stream in (STDOUT, STDERR) if flag(stream.decode())),
+        eof=Eof.CLOSE_STDIN if once else Eof.END_SESSION,
+        detach_keys=parse_keys(text("detachKeys")),
+    )
+
+
+async def _session(container: Container) -> AttachSession:
+    snapshot = container.snapshot
+    if snapshot.paused:
+        raise Conflict(f"container {snapshot.id} is paused, unpause the container before attach")
+    return await container.mailbox.ask(Attach())
+
+
+def _history(container: Container, options: PumpOptions) -> AsyncGenerator[bytes, None] | None:
+    """Return the container's output from its log, if the client wants what was written before, too.
+
+    With `stream` it goes on with what is written next: one source, so nothing is missing or twice.
+    """
+    if not flag("logs"):
+        return None
+    path = readable_log(container.snapshot.record)
+    selection = Selection(options.streams)
+    lines = (
+        follow(path, selection, container.cell, engine().inotify)
+        if flag("stream")
+        else existing(path, selection)
+    )
+    return rendered(lines, LineRenderer(options.streams, framed=not options.tty))
+
+
+async def _serve(
+    stream: HijackedStream,
+    session: AttachSession,
+    options: PumpOptions,
+    history: AsyncGenerator[bytes, None] | None,
+) -> Ended:
+    """Serve a client until its session ends."""
+    if not flag("stream"):
+        async for piece in history or _nothing():
+            await stream.send_all(piece)
+        return Ended.OUTPUT_ENDED
+
+    async def connected() -> None:
+        await session.connected()
+
+    await first_of(connected, stream.wait_gone)
+    if session.connection is None:
+        return Ended.CLIENT_GONE
+    return await pump(stream, session.connection, options, history)
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:  # ruff: ignore[unused-async]  it stands for one
+    return
+    yield
+
+
+def _refused(error: EngineError) -> Response:
+    """Answer as dockerd does where a stream was asked for."""
+    headers = {"Connection": "close"}  # the client may have sent input already
+    return Response(f"{error}\r\n".encode(errors="replace"), status_of(error), headers, content_type=RAW)
+
+
+def _content_type(*, tty: bool) -> str:
+    framed = not tty and "Upgrade" in request.headers and api_version() >= (1, 42)
+    return MULTIPLEXED if framed else RAW

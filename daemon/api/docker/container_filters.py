@@ -1,0 +1,146 @@
+"""Which containers a list shows: the filters of `docker ps`, as one table of predicates.
+
+Values of one key are alternatives, except of `label`, which must all be there; different keys must all hold (api-contract
+section 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.images import Images
+from daemon.api.docker.container_views import STATUS, status_of
+from daemon.api.query import Filters, filter_flag
+from daemon.errors import EngineError, InvalidParameter, NotFound
+
+Predicate = Callable[[ContainerSnapshot, str], bool]
+STATES: Final = frozenset({*STATUS.values(), "restarting"})
+HEALTH: Final = frozenset({"starting", "healthy", "unhealthy", "none"})
+
+
+def _label(snapshot: ContainerSnapshot, value: str) -> bool:
+    key, equals, wanted = value.partition("=")
+    labels = snapshot.record.config.labels or {}
+    return key in labels and (not equals or labels[key] == wanted)
+
+
+def _name(snapshot: ContainerSnapshot, value: str) -> bool:
+    pattern = re.compile(value)
+    return any(pattern.search(name) for name in (f"/{snapshot.record.name}", snapshot.record.name))
+
+
+def _exposed(snapshot: ContainerSnapshot, value: str) -> bool:
+    port = value if "/" in value else f"{value}/tcp"
+    return port in (snapshot.record.config.exposed_ports or {})
+
+
+def _mounted(snapshot: ContainerSnapshot, value: str) -> bool:
+    host_config = snapshot.record.host_config
+    binds = (place for bind in host_config.binds or () for place in bind.split(":")[:2])
+    mounts = (place for mount in host_config.mounts or () for place in (mount.source, mount.target))
+    return value in {*binds, *mounts}
+
+
+PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
+    {
+        "exited": lambda one, value: status_of(one) == "exited" and str(one.exit_code) == value,
+        "expose": _exposed,
+        "health": lambda _, value: value == "none",  # this engine has no health checks yet
+        "id": lambda one, value: one.id.startswith(value),
+        "is-task": lambda _, value: value in {"false", "0"},
+        "isolation": lambda one, value: value in {"", "default", one.record.host_config.isolation},
+        "label": _label,
+        "name": _name,
+        "network": lambda one, value: one.record.host_config.network_mode == value,
+        "publish": lambda _one, _value: False,  # nor published ports
+        "status": lambda one, value: status_of(one) == value,
+        "volume": _mounted,
+    }
+)
+ALL_MUST_HOLD: Final = frozenset({"label"})
+IMPLY_ALL: Final = frozenset({"status", "exited"})
+KEYS: Final = frozenset({*PREDICATES, "ancestor", "before", "since"})
+
+
+def selected(
+    snapshots: Sequence[ContainerSnapshot], given: Filters, images: Images, *, everything: bool, limit: int
+) -> list[ContainerSnapshot]:
+    """Return the containers to list, newest first; `snapshots` come oldest first.
+
+    Raises:
+        InvalidParameter: a filter's value makes no sense.
+        NotFound: `before` or `since` name no container.
+
+    """
+    _check(given)
+    pinned = limit > 0 or not {"before", "since"}.isdisjoint(given)
+    everything = everything or pinned or not IMPLY_ALL.isdisjoint(given)
+    ancestors = _ancestors(given, images)
+    kept = [
+        one
+        for one in _between(snapshots, given)
+        if (everything or one.running)
+        and (ancestors is None or one.record.image_id in ancestors)
+        and all(_holds(one, key, values) for key, values in given.items() if key in PREDICATES)
+    ]
+    newest_first = kept[::-1]
+    return newest_first[:limit] if limit > 0 else newest_first
+
+
+def _holds(one: ContainerSnapshot, key: str, values: Sequence[str]) -> bool:
+    matches = (PREDICATES[key](one, value) for value in values)
+    return all(matches) if key in ALL_MUST_HOLD else not values or any(matches)
+
+
+def _check(given: Filters) -> None:
+    for value in given.get("status", ()):
+        if value not in STATES:
+            raise InvalidParameter(f"invalid filter 'status={value}': it must be one of {', '.join(sorted(STATES))}")
+    for value in given.get("health", ()):
+        if value not in HEALTH:
+            raise InvalidParameter(f"invalid filter 'health={value}'")
+    for value in given.get("exited", ()):
+        if not value.lstrip("-").isdecimal():
+            raise InvalidParameter(f"invalid filter 'exited={value}': it must be an exit code")
+    for value in given.get("name", ()):
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise InvalidParameter(f"invalid filter 'name={value}': {error}") from None
+    filter_flag(given, "is-task", default=False)
+
+
+def _between(snapshots: Sequence[ContainerSnapshot], given: Filters) -> Sequence[ContainerSnapshot]:
+    """Return the containers younger than `since` and older than `before`."""
+    first, last = 0, len(snapshots)
+    for reference in given.get("since", ()):
+        first = max(first, _place(snapshots, reference) + 1)
+    for reference in given.get("before", ()):
+        last = min(last, _place(snapshots, reference))
+    return snapshots[first:last]
+
+
+def _place(snapshots: Sequence[ContainerSnapshot], reference: str) -> int:
+    for place, one in enumerate(snapshots):
+        if reference in {one.id, one.record.name, f"/{one.record.name}"} or one.id.startswith(reference):
+            return place
+    raise NotFound(f"No such container: {reference}")
+
+
+def _ancestors(given: Filters, images: Images) -> frozenset[str] | None:
+    """Return the ids of the images that containers must come from, with all images built on them."""
+    if "ancestor" not in given:
+        return None
+    found: set[str] = set()
+    for reference in given["ancestor"]:
+        try:
+            layers = (ancestor := images.resolve(reference)).chain_ids
+        except EngineError:
+            continue  # no such image, no such container
+        found.add(ancestor.id)
+        found.update(image.id for image in images if layers and image.chain_ids[: len(layers)] == layers)
+    return frozenset(found)

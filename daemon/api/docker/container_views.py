@@ -1,0 +1,196 @@
+"""A container as Docker's API shows it: one item of the list, and inspect.
+
+A snapshot never changes, so what is made of it is kept with it and a busy list is a join of ready bytes.  Only the
+words for how long it has been so change with time; they are put in when the list is asked for.
+Version differences: api-contract section 3.20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from daemon import wire
+from daemon.actors.container.lifecycle import State
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.api.docker.durations import in_words
+from daemon.api.timestamps import GO_ZERO_TIME, rfc3339
+from daemon.runtimes.spec.mounting import BindMount, client_mounts
+
+Version = tuple[int, int]
+STATUS_MARK: Final = b'"\\u0000status"'
+
+STATUS: Final[Mapping[State, str]] = {
+    State.CONFIGURED: "created",
+    State.STARTING: "created",
+    State.INITIALIZED: "created",
+    State.RUNNING: "running",
+    State.PAUSING: "running",
+    State.PAUSED: "paused",
+    State.RESUMING: "paused",
+    State.STOPPING: "running",
+    State.STOPPED: "exited",
+    State.UNKNOWN: "exited",
+    State.EXITED: "exited",
+    State.REMOVING: "removing",
+    State.DEAD: "dead",
+    State.REMOVED: "removing",
+}
+"""The words of Docker's State.Status for this engine's states."""
+
+
+def status_of(snapshot: ContainerSnapshot) -> str:
+    """Return Docker's word for the container's state; one that has never run is still "created"."""
+    word = STATUS[snapshot.state]
+    if not snapshot.started_ns and word == "exited":
+        return "created"
+    if snapshot.exits and word == "created":
+        return "exited"
+    return word
+
+
+def describe(snapshot: ContainerSnapshot, now_ns: int) -> str:
+    """Return the state with its age in words, as the list shows it."""
+    match status_of(snapshot):
+        case "running":
+            return f"Up {in_words(now_ns - snapshot.started_ns)}"
+        case "paused":
+            return f"Up {in_words(now_ns - snapshot.started_ns)} (Paused)"
+        case "exited":
+            return f"Exited ({snapshot.exit_code}) {in_words(now_ns - snapshot.finished_ns)} ago"
+        case "removing":
+            return "Removal In Progress"
+        case word:
+            return word.capitalize()
+
+
+def list_item(snapshot: ContainerSnapshot, version: Version, now_ns: int, image: str) -> bytes:
+    """Return one item of the list as JSON; `image` is how the list names its image."""
+    key = ("list", version, image)
+    kept = snapshot.renderings.get(key)
+    if kept is None:
+        kept = tuple(wire.render(_list_item(snapshot, version, image)).rstrip().split(STATUS_MARK))
+        snapshot.renderings[key] = kept
+    return wire.render(describe(snapshot, now_ns)).rstrip().join(kept)
+
+
+def inspect(snapshot: ContainerSnapshot, version: Version, more: Mapping[str, Any]) -> bytes:
+    """Return what inspect shows as JSON; `more` is what the snapshot does not know, and may change."""
+    key = ("inspect", version, repr(more))
+    kept = snapshot.renderings.get(key)
+    if kept is None:
+        kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot), **more})
+    return bytes(kept)
+
+
+def _list_item(snapshot: ContainerSnapshot, version: Version, image: str) -> dict[str, Any]:
+    record = snapshot.record
+    host_config: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
+    if version >= (1, 46) and record.host_config.annotations:
+        host_config["Annotations"] = record.host_config.annotations
+    return {
+        "Id": record.id,
+        "Names": [f"/{record.name}"],
+        "Image": image,
+        "ImageID": record.image_id,
+        "Command": command_line(record.path, record.args),
+        "Created": record.created_ns // 1_000_000_000,
+        "Ports": [],
+        "Labels": record.config.labels or {},
+        "State": status_of(snapshot),
+        "Status": "\0status",
+        "HostConfig": host_config,
+        "NetworkSettings": {"Networks": _networks(snapshot)},
+        "Mounts": _mounts(snapshot),
+    }
+
+
+def command_line(path: str, args: tuple[str, ...]) -> str:
+    """Return the command as the list shows it: arguments with blanks are quoted."""
+    return " ".join(f"'{word}'" if any(letter.isspace() for letter in word) else word for word in (path, *args))
+
+
+def _inspect(snapshot: ContainerSnapshot) -> dict[str, Any]:
+    record = snapshot.record
+    files = record.log_path.rpartition("/")[0]
+    return {
+        "Id": record.id,
+        "Created": rfc3339(record.created_ns),
+        "Path": record.path,
+        "Args": list(record.args),
+        "State": _state(snapshot),
+        "Image": record.image_id,
+        "ResolvConfPath": f"{files}/resolv.conf",
+        "HostnamePath": f"{files}/hostname",
+        "HostsPath": f"{files}/hosts",
+        "LogPath": record.log_path,
+        "Name": f"/{record.name}",
+        "RestartCount": 0,
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "HostConfig": record.host_config,
+        "Mounts": _mounts(snapshot),
+        "Config": record.config,
+        "NetworkSettings": _network_settings(snapshot),
+    }
+
+
+def _state(snapshot: ContainerSnapshot) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "Status": status_of(snapshot),
+        "Running": snapshot.running,
+        "Paused": snapshot.paused,
+        "Restarting": False,
+        "OOMKilled": snapshot.oom_killed,
+        "Dead": snapshot.state is State.DEAD,
+        "Pid": snapshot.pid,
+        "ExitCode": snapshot.exit_code,
+        "Error": snapshot.error,
+        "StartedAt": rfc3339(snapshot.started_ns) if snapshot.started_ns else GO_ZERO_TIME,
+        "FinishedAt": rfc3339(snapshot.finished_ns) if snapshot.finished_ns else GO_ZERO_TIME,
+    }
+    if snapshot.operation:  # ours: what is under way, for whoever wonders why nothing happens
+        shown["Operation"] = {"Kind": snapshot.operation, "Since": rfc3339(snapshot.operation_since_ns)}
+    return shown
+
+
+def _mounts(snapshot: ContainerSnapshot) -> list[dict[str, Any]]:
+    return [
+        {
+            "Type": "bind",
+            "Source": mount.source,
+            "Destination": mount.target,
+            "Mode": "ro" if mount.read_only else "",
+            "RW": not mount.read_only,
+            "Propagation": mount.propagation,
+        }
+        for mount in client_mounts(snapshot.record.host_config)
+        if isinstance(mount, BindMount)
+    ]
+
+
+def _networks(snapshot: ContainerSnapshot) -> dict[str, Any]:
+    mode = snapshot.record.host_config.network_mode
+    if mode.startswith("container:"):
+        return {}
+    nowhere = dict.fromkeys(("MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress"), "")
+    sixth = {"IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPPrefixLen": 0}
+    unset = dict.fromkeys(("IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames"))
+    return {mode: {**unset, **nowhere, **sixth, "GwPriority": 0}}
+
+
+def _network_settings(snapshot: ContainerSnapshot) -> dict[str, Any]:
+    texts = dict.fromkeys(
+        ("Bridge", "SandboxID", "SandboxKey", "EndpointID", "Gateway", "IPAddress", "IPv6Gateway"), ""
+    )
+    return {
+        **texts,
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPPrefixLen": 0,
+        "MacAddress": "",
+        "Ports": {},
+        "Networks": _networks(snapshot),
+    }

@@ -1,0 +1,104 @@
+"""Container routes that read: list, inspect, top; and the one that makes them.
+
+Reads are answered from snapshots; nothing here waits for an actor.
+"""
+
+from __future__ import annotations
+
+import time
+from http.client import CREATED
+from typing import Any
+
+import attrs
+from quart import Blueprint, Response
+
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.creation import Wish, create_container
+from daemon.actors.engine import Engine
+from daemon.api.answers import json
+from daemon.api.app import engine
+from daemon.api.body import json_body
+from daemon.api.docker.container_filters import KEYS, selected
+from daemon.api.docker.container_views import inspect, list_item
+from daemon.api.query import filters, flag, integer, text
+from daemon.api.versions import api_version
+from daemon.errors import InvalidParameter, NotFound
+from daemon.model import Config, HostConfig, NetworkingConfig
+from daemon.runtimes.processtable import process_table
+
+routes = Blueprint("containers", __name__)
+REVISION = "X-Revision"
+
+
+@attrs.frozen
+class CreateBody(Config):
+    """The body of POST /containers/create: a Config with two more members."""
+
+    host_config: HostConfig | None = None
+    networking_config: NetworkingConfig | None = None
+
+    def config(self) -> Config:
+        """Return the portable part alone."""
+        return Config(**{field.name: getattr(self, field.name) for field in attrs.fields(Config)})
+
+
+@routes.post("/containers/create")
+async def create() -> Response:
+    """Make a container."""
+    body = await json_body(CreateBody)
+    wish = Wish(
+        body.config(),
+        body.host_config or HostConfig(),
+        body.networking_config or NetworkingConfig(),
+        text("name"),
+        text("platform"),
+        api_version(),
+    )
+    container, warnings = await create_container(engine(), wish)
+    return json({"Id": container.id, "Warnings": list(warnings)}, CREATED)
+
+
+@routes.get("/containers/json")
+async def list_containers() -> Response:  # ruff: ignore[unused-async]  sync = a thread
+    """Answer with the containers that the query selects, newest first."""
+    found, version, now_ns = engine(), api_version(), time.time_ns()
+    revision = found.journal.events.last_seq
+    snapshots = [container.snapshot for container in found.containers]
+    chosen = selected(snapshots, filters(KEYS), found.images, everything=flag("all"), limit=integer("limit"))
+    if flag("size"):
+        raise InvalidParameter("sizes are not supported yet: leave out size")
+    items = [list_item(one, version, now_ns, _image_of(found, one)) for one in chosen]
+    return json(b"[" + b",".join(items) + b"]\n", headers={REVISION: str(revision)})
+
+
+@routes.get("/containers/<name>/json")
+async def inspect_container(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
+    """Answer with everything there is to know of one container."""
+    found = engine()
+    container = found.containers.resolve(name)
+    exec_ids = [session.id for session in found.execs.of(container)]
+    graph_driver = found.graph_driver
+    more: dict[str, Any] = {
+        "Driver": graph_driver.name,
+        "GraphDriver": {"Name": graph_driver.name, "Data": dict(graph_driver.describe(container.id)) or None},
+        "ExecIDs": exec_ids or None,
+    }
+    return json(inspect(container.snapshot, api_version(), more))
+
+
+@routes.get("/containers/<name>/top")
+async def top(name: str) -> Response:
+    """Answer with the container's processes as the host's ps shows them."""
+    container = engine().containers.resolve(name)
+    table = await process_table(container.snapshot.id, container.snapshot.pid, text("ps_args", "-ef"))
+    return json({"Titles": table.titles, "Processes": table.rows})
+
+
+def _image_of(found: Engine, snapshot: ContainerSnapshot) -> str:
+    """Return what the list shows as image: the reference as typed, while it still means that image."""
+    record = snapshot.record
+    try:
+        current = found.images.resolve(record.image_reference).id
+    except (NotFound, InvalidParameter):
+        current = ""
+    return record.image_reference if current == record.image_id else record.image_id

@@ -1,0 +1,107 @@
+"""`GET /events`: the journal's log, read from where the client wants it.
+
+A client is a number, the `seq` it has been sent, and a place in this module's loop; a client that
+stops reading holds up nothing but its own socket.  Between the moment an event is on the disk and
+the write to the socket this code waits for nothing, because a client that starts a container and
+watches the events shall see `start` before its start call returns.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import attrs
+import trio
+from quart import Blueprint, Response, request
+
+from daemon.api import answers, query
+from daemon.api.app import engine
+from daemon.api.docker.event_filters import TESTS, wants
+from daemon.api.docker.event_formats import GAP, NS_PER_SECOND, SSE, Format, gap
+from daemon.api.versions import api_version
+from daemon.errors import InvalidParameter
+from daemon.journal import Event, EventLog, Gap
+
+PAGE_EVENTS: Final = 256
+
+routes = Blueprint("events", __name__)
+
+
+@routes.get("/events")
+async def events() -> Response:
+    """Stream the events that the client asks for, old ones first, then as they happen."""
+    log = engine().journal.events
+    form = Format.agreed(request.accept_mimetypes, api_version())
+    filters = query.filters(TESTS)
+    until_ns = _until()
+    reading = Reading(log, await _start(log, continues=form.content_type == SSE), until_ns)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while page := await reading.page():
+            for event in page:
+                if event.type == GAP or wants(filters, event):
+                    yield form.render(event)
+
+    return answers.stream(pieces(), form.content_type)
+
+
+def _until() -> int | None:
+    since_ns, until_ns = query.timestamp("since"), query.timestamp("until")
+    if since_ns is not None and until_ns is not None and since_ns > until_ns:
+        since, until = query.text("since"), query.text("until")
+        raise InvalidParameter(f"`since` time ({since}) cannot be after `until` time ({until})")
+    return until_ns
+
+
+async def _start(log: EventLog, *, continues: bool) -> int:
+    """Return after which `seq` this client's stream begins; without a wish, now.
+
+    An SSE client that connects again sends the number it has seen, and the old URL.
+    """
+    seen = request.headers.get("Last-Event-ID", "") if continues else ""
+    wish = seen or query.text("after")
+    if wish:
+        after = query.parse_integer("after", wish)
+        if not 0 <= after <= log.last_seq:
+            raise InvalidParameter(f"invalid value for after: {after}; the newest event is {log.last_seq}")
+        return after
+    since_ns = query.timestamp("since")
+    return log.last_seq if since_ns is None else await log.before(since_ns)
+
+
+@attrs.define(eq=False)
+class Reading:
+    """One client's way through the log.
+
+    Pages, and no generator: a generator that nobody finishes is cleaned up some time, elsewhere.
+    """
+
+    _log: EventLog
+    _after: int
+    _until_ns: int | None = None
+    _now_ns: Callable[[], int] = time.time_ns
+
+    async def page(self) -> tuple[Event, ...]:
+        """Return the next events as soon as there are any; none once `until` has come.
+
+        Where events are no longer kept, one event of type `gap` says which; its number is that of
+        the last one missing.
+        """
+        end_ns = math.inf if self._until_ns is None else self._until_ns
+        while not (page := await self._read()):
+            remaining_ns = end_ns - self._now_ns()
+            if remaining_ns <= 0:
+                return ()
+            with trio.move_on_after(remaining_ns / NS_PER_SECOND):
+                await self._log.changed(self._after)
+        self._after = page[-1].seq
+        return tuple(event for event in page if event.time_ns <= end_ns or event.type == GAP)
+
+    async def _read(self) -> tuple[Event, ...]:
+        try:
+            return await self._log.read(self._after, PAGE_EVENTS)
+        except Gap as missing:
+            return (gap(self._after + 1, missing.first_available - 1, self._now_ns()),)

@@ -1,0 +1,120 @@
+"""The filters of the images' list and of their prune.
+
+Several values of a key are alternatives, except for labels, all of which must fit; different keys must
+all be satisfied.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from daemon.actors.image_catalog import ImageSnapshot
+from daemon.api.query import Filters, filter_flag, filter_time
+from daemon.errors import InvalidParameter
+
+LIST_KEYS: Final = frozenset({"before", "dangling", "label", "label!", "reference", "since", "until"})
+PRUNE_KEYS: Final = frozenset({"dangling", "label", "label!", "until"})
+Accepts = Callable[[ImageSnapshot], bool]
+Resolve = Callable[[str], ImageSnapshot]
+
+
+def listed(given: Filters, resolve: Resolve) -> Accepts:
+    """Return whether the list shows an image.
+
+    Raises:
+        InvalidParameter: a value cannot be read.
+        NotFound: `before` or `since` name no image.
+
+    """
+    tests = _common(given)
+    if given.get("dangling"):
+        wanted = filter_flag(given, "dangling", default=False)
+        tests.append(lambda image: is_dangling(image) == wanted)
+    before = [resolve(value).created_ns for value in given.get("before", ())]
+    since = [resolve(value).created_ns for value in given.get("since", ())]
+    tests.append(lambda image: all(image.created_ns < time_ns for time_ns in before))
+    tests.append(lambda image: all(image.created_ns > time_ns for time_ns in since))
+    if given.get("reference"):
+        tests.append(lambda image: bool(matching_tags(image, given) or matching_digests(image, given)))
+    return lambda image: all(test(image) for test in tests)
+
+
+def pruned(given: Filters) -> Accepts:
+    """Return whether a prune removes an image that nobody uses.
+
+    Raises:
+        InvalidParameter: a value cannot be read.
+
+    """
+    tests = _common(given)
+    if filter_flag(given, "dangling", default=True):
+        tests.append(is_dangling)
+    return lambda image: all(test(image) for test in tests)
+
+
+def is_dangling(image: ImageSnapshot) -> bool:
+    """Return whether an image has no name left."""
+    return not image.tags and not image.repo_digests
+
+
+def matching_tags(image: ImageSnapshot, given: Filters) -> tuple[str, ...]:
+    """Return the tags that the `reference` filter accepts; all of them without one."""
+    patterns = [_pattern(value) for value in given.get("reference", ())]
+    return tuple(
+        tag.familiar
+        for tag in image.tags
+        if not patterns
+        or any(p.fullmatch(tag.familiar) or p.fullmatch(tag.familiar_repository) for p in patterns)
+    )
+
+
+def matching_digests(image: ImageSnapshot, given: Filters) -> tuple[str, ...]:
+    """Return the digests that the `reference` filter accepts; all of them without one."""
+    patterns = [_pattern(value) for value in given.get("reference", ())]
+    return tuple(
+        name
+        for name in image.repo_digests
+        if not patterns or any(p.fullmatch(name) or p.fullmatch(name.partition("@")[0]) for p in patterns)
+    )
+
+
+def _common(given: Filters) -> list[Accepts]:
+    until_ns = filter_time(given, "until", time.time_ns())
+    wanted, unwanted = given.get("label", ()), given.get("label!", ())
+    return [
+        lambda image: until_ns is None or image.created_ns < until_ns,
+        lambda image: _has(image, wanted) == len(wanted),
+        lambda image: not _has(image, unwanted),
+    ]
+
+
+def _has(image: ImageSnapshot, labels: Iterable[str]) -> int:
+    """Return how many of `labels`, each `key` or `key=value`, an image has."""
+    found = 0
+    for label in labels:
+        key, equals, value = label.partition("=")
+        found += key in image.labels and (not equals or image.labels[key] == value)
+    return found
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Translate a shell pattern in which a `*` does not cross a slash.
+
+    Raises:
+        InvalidParameter: it is no pattern.
+
+    """
+    parts = re.split(r"(\*+|\?|\[[^]]*\])", glob)
+    wild = {"*": "[^/]*", "?": "[^/]"}
+    try:
+        return re.compile(
+            "".join(
+                part if part[:1] == "[" and part[-1:] == "]" else wild.get(part[:1], re.escape(part))
+                for part in parts
+            )
+        )
+    except re.error:
+        raise InvalidParameter(f"invalid filter 'reference={glob[:200]}': syntax error in pattern") from None

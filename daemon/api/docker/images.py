@@ -1,0 +1,189 @@
+"""The routes of images: what there is, bringing in, taking out, naming, removing.
+
+Handlers only translate.  Uploads go to a spool first, so a client that stalls holds nothing but its own file.
+"""
+# ruff: noqa: RUF029  Quart would run a handler that is not async in a thread
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+import attrs
+import orjson
+from quart import Blueprint, Response
+
+from daemon.actors.image_commands import Delete, Import, Load, NoteSaved, Prune, Tag
+from daemon.actors.images import Images
+from daemon.api import answers
+from daemon.api.app import engine
+from daemon.api.body import upload
+from daemon.api.docker import image_filters, image_views
+from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
+from daemon.api.query import filters, flag, text, texts
+from daemon.api.versions import api_version
+from daemon.errors import EngineError, Failed, InvalidParameter, NotImplementedHere
+from daemon.images import importing, references
+from daemon.images.changes import apply_changes
+from daemon.images.saving import Saved
+from daemon.images.spool import Spool, fill, new_spool
+from daemon.model import Config
+
+blueprint = Blueprint("docker_images", __name__)
+TAR: Final = "application/x-tar"
+
+
+def images() -> Images:
+    """Return the images of the engine that the current request is for."""
+    found: Images = engine().images
+    return found
+
+
+@blueprint.get("/images/json")
+async def list_images() -> Response:
+    """List images, newest first."""
+    given = filters(LIST_KEYS)
+    if pattern := text("filter"):  # what `filters` replaced
+        given = {**given, "reference": (pattern,)}
+    accepts = image_filters.listed(given, images().resolve)
+    shared = image_views.shared_bytes(images()) if flag("shared-size") else {}
+    rows = []
+    for image in sorted(images(), key=lambda image: image.created_ns, reverse=True):
+        if accepts(image):
+            row = image_views.list_item(
+                image, api_version(), len(tuple(images().users_of(image.id))), shared.get(image.id, -1)
+            )
+            if given.get("reference"):
+                row["RepoTags"] = image_filters.matching_tags(image, given)
+            rows.append(row)
+    return answers.json(rows)
+
+
+@blueprint.get("/images/search")
+async def search() -> Response:
+    """Refuse: there is no registry client yet."""
+    raise NotImplementedHere("searching registries is not supported yet")
+
+
+@blueprint.get("/images/<path:name>/json")
+async def inspect(name: str) -> Response:
+    """Show all of an image."""
+    image = images().resolve(name)
+    layers = images().content.layers
+    return answers.json(image_views.inspection(image, api_version(), layers.describe(image.chain_ids)))
+
+
+@blueprint.get("/images/<path:name>/history")
+async def history(name: str) -> Response:
+    """Show how an image came to be."""
+    return answers.json(image_views.history(images().resolve(name)))
+
+
+@blueprint.post("/images/<path:name>/tag")
+async def tag(name: str) -> Response:
+    """Give an image one more name."""
+    await images().mailbox.ask(Tag(name, references.for_tagging(text("repo"), text("tag"))))
+    return answers.empty(201)
+
+
+@blueprint.delete("/images/<path:name>")
+async def delete(name: str) -> Response:
+    """Remove a name, or an image."""
+    removed = await images().mailbox.ask(Delete(name, force=flag("force")))
+    return answers.json(image_views.deletion(removed))
+
+
+@blueprint.post("/images/prune")
+async def prune() -> Response:
+    """Remove what nobody uses."""
+    done = await images().mailbox.ask(Prune(image_filters.pruned(filters(PRUNE_KEYS))))
+    deleted = image_views.deletion(done.removed) or None
+    return answers.json({"ImagesDeleted": deleted, "SpaceReclaimed": done.reclaimed_bytes})
+
+
+@blueprint.post("/images/load")
+async def load() -> Response:
+    """Bring in an archive; Docker reports even a broken one in the stream, under status 200."""
+    async with _spooled() as spool:
+        try:
+            lines = await images().mailbox.ask(Load(spool))
+        except (InvalidParameter, Failed) as error:
+            return _messages(_error(error))
+    return _messages(*({"stream": f"{line}\n"} for line in lines))
+
+
+@blueprint.post("/images/create")
+async def create() -> Response:
+    """Import a file system tar; pulling needs a registry client."""
+    source = text("fromSrc")
+    if not source:
+        raise NotImplementedHere(
+            f"pulling from registries is not supported yet (asked for {text('fromImage')!r})"
+        )
+    if source != "-":
+        raise NotImplementedHere("importing from a URL is not supported: send the tar as the body, fromSrc=-")
+    name = references.for_tagging(text("repo"), text("tag")) if text("repo") else None
+    config = apply_changes(Config(), texts("changes"))
+    description = importing.Import(config, text("message"), time.time_ns())
+    async with _spooled() as spool:
+        image_id = await images().mailbox.ask(Import(spool, description, name))
+    return _messages({"status": image_id})
+
+
+@blueprint.get("/images/get")
+async def save_many() -> Response:
+    """Save several images in one tar."""
+    return await _save(texts("names"))
+
+
+@blueprint.get("/images/<path:name>/get")
+async def save(name: str) -> Response:
+    """Save one image."""
+    return await _save((name,))
+
+
+async def _save(names: tuple[str, ...]) -> Response:
+    chosen: dict[str, Saved] = {}
+    for name in names:
+        saved = _chosen(name)
+        before = chosen.get(saved.record.id, attrs.evolve(saved, tags=()))
+        chosen[saved.record.id] = attrs.evolve(saved, tags=tuple(dict.fromkeys((*before.tags, *saved.tags))))
+    if chosen:
+        await images().mailbox.ask(NoteSaved(tuple(chosen)))
+    return answers.stream(images().save(chosen.values()), TAR)
+
+
+def _chosen(name: str) -> Saved:
+    """Return what saving `name` means: that tag, all tags of a repository, or an image without a name."""
+    found = images().catalog.current.find(name)
+    if found.tag is None:
+        return Saved(found.image.record, ())
+    if references.parse(name).tag:
+        return Saved(found.image.record, (found.tag,))
+    siblings = [tag for tag in found.image.tags if tag.repository == found.tag.repository]
+    return Saved(found.image.record, tuple(siblings))
+
+
+@contextlib.asynccontextmanager
+async def _spooled() -> AsyncGenerator[Spool, None]:
+    """Receive the request's body into a file, which is gone when the block ends."""
+    spool = new_spool(images().spool_directory)
+    try:
+        try:
+            await fill(spool, upload())
+        except OSError as error:
+            raise Failed(f"cannot store the upload: {error}") from error
+        yield spool
+    finally:
+        spool.discard_unclaimed()
+
+
+def _messages(*messages: Mapping[str, object]) -> Response:
+    """Answer with a stream of messages that is complete already."""
+    return answers.json(b"".join(orjson.dumps(message) + b"\r\n" for message in messages))
+
+
+def _error(error: EngineError) -> dict[str, object]:
+    return {"errorDetail": {"message": str(error)}, "error": str(error)}

@@ -1,0 +1,21 @@
+"""All routes of Docker's API: the one list that `make_app` is given."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Blueprint
+
+from daemon.api.docker import attach, containers, events, exec, images, lifecycle, logs, swarm, system
+
+DOCKER: Final[tuple[Blueprint, ...]] = (
+    system.routes,
+    swarm.routes,
+    images.blueprint,
+    events.routes,
+    containers.routes,
+    lifecycle.routes,
+    exec.routes,
+    logs.routes,
+    attach.routes,
+)

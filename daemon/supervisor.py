@@ -1,0 +1,101 @@
+"""From settings to a running engine, and back: the nesting here is the order of starting and stopping.
+
+Actors are up before the first client is let in and stay until the last one is gone.  Stopping never touches a
+container: its monitor keeps it, and the next start finds it again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+import trio
+
+from daemon.actors.engine import running_engine
+from daemon.api.app import make_app
+from daemon.api.docker.table import DOCKER
+from daemon.api.listeners import inherited_listener, tcp_listener, tls_listener, unix_listener
+from daemon.api.server import AnyListener, Server
+from daemon.runtimes.discovery import discover, find_conmon
+from daemon.settings import Settings
+from daemon.startup import CannotStart, explained
+
+LOG = structlog.get_logger(__name__)
+SOCKET_MODE: Final = 0o660
+FIRST_INHERITED_FD: Final = 3  # sd_listen_fds(3)
+TCP_PORT: Final = 2375
+
+
+async def run(settings: Settings) -> None:
+    """Run the engine until SIGTERM or SIGINT.
+
+    Raises:
+        CannotStart: something that it needs is missing or in use.
+
+    """
+    runtimes = discover(settings)
+    find_conmon()
+    async with running_engine(settings, runtimes) as engine:
+        server = Server(make_app(engine, DOCKER))
+        with ExitStack() as sockets:
+            listeners = [_listen(url, settings, sockets) for url in settings.listen_urls]
+            async with trio.open_nursery() as front:
+                await front.start(server.serve, listeners)
+                LOG.info("listening", hosts=settings.listen_urls, default_runtime=runtimes.default)
+                await _told_to_stop()
+                front.cancel_scope.cancel()
+    LOG.info("stopped")
+
+
+async def _told_to_stop() -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        async for number in received:
+            LOG.info("stopping", signal=signal.Signals(number).name)
+            return
+
+
+def _listen(url: str, settings: Settings, sockets: ExitStack) -> AnyListener:
+    """Open one of the configured listeners.
+
+    Raises:
+        CannotStart: the address is in use, or no address of ours.
+
+    """
+    parts = urlsplit(url)
+    with explained(url):
+        if parts.scheme == "unix":
+            path = Path(parts.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return sockets.enter_context(unix_listener(path, SOCKET_MODE, _docker_group()))
+        if parts.scheme == "fd":
+            return inherited_listener(FIRST_INHERITED_FD)
+        if parts.scheme == "tcp":
+            listener = tcp_listener(parts.hostname or "127.0.0.1", parts.port or TCP_PORT)
+            return _secured(listener, settings)
+    raise CannotStart(f"{url}: expected unix://PATH, tcp://HOST:PORT or fd://")
+
+
+def _secured(listener: trio.SocketListener, settings: Settings) -> AnyListener:
+    if not (settings.tls or settings.tls_verify):
+        LOG.warning("anyone who reaches this address is root on this host", address=listener.socket.getsockname())
+        return listener
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise CannotStart("TLS needs tlscert and tlskey")
+    client_ca = settings.tls_ca_cert if settings.tls_verify else None
+    return tls_listener(listener, settings.tls_cert, settings.tls_key, client_ca)
+
+
+def _docker_group() -> int:
+    """Return the group that may use the socket, Docker's if there is one, else root's own."""
+    import grp
+
+    try:
+        return grp.getgrnam("docker").gr_gid
+    except KeyError:
+        return -1
