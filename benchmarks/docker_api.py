@@ -1,0 +1,105 @@
+"""What the measures ask of an engine, as calls of the Docker Engine API.
+
+Version 1.41 is spoken to all of them: it is the newest that Debian 12's dockerd and podman know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+from benchmarks.client import Client, Stream
+
+VERSION: Final = "/v1.41"
+IMAGE: Final = "longshore-bench"
+
+
+class Session:
+    """One client of one engine; not to be shared between threads."""
+
+    def __init__(self, client: Client, host_config: dict[str, Any]) -> None:
+        self._client = client
+        self._host_config = host_config
+
+    def close(self) -> None:
+        self._client.close()
+
+    def import_image(self, archive: bytes) -> None:
+        """Make the image of all measures from a tar of its root filesystem."""
+        query = urlencode({"fromSrc": "-", "repo": IMAGE, "tag": "latest"})
+        answer = self._client.request("POST", f"{VERSION}/images/create?{query}", archive)
+        if b'"error"' in answer.body:
+            raise RuntimeError(f"import failed: {answer.body.decode(errors='replace')}")
+
+    def version(self) -> str:
+        return str(self._document("GET", "/version")["Version"])
+
+    def create(self, command: Sequence[str]) -> str:
+        """Create a container without a network and return its id."""
+        body = {"Image": IMAGE, "Cmd": list(command), "HostConfig": self._host_config}
+        return str(self._document("POST", "/containers/create", body)["Id"])
+
+    def start(self, container: str) -> None:
+        self._call("POST", f"/containers/{container}/start")
+
+    def kill(self, container: str) -> None:
+        self._call("POST", f"/containers/{container}/kill")
+
+    def wait(self, container: str) -> int:
+        """Return the exit code once the container has exited."""
+        return int(self._document("POST", f"/containers/{container}/wait")["StatusCode"])
+
+    def remove(self, container: str) -> None:
+        self._call("DELETE", f"/containers/{container}?force=1")
+
+    def exec_output(self, container: str, command: Sequence[str]) -> bytes:
+        """Run a command in a container, attached, and return its framed output."""
+        wanted = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(command)}
+        made = self._document("POST", f"/containers/{container}/exec", wanted)
+        target = f"{VERSION}/exec/{made['Id']}/start"
+        with self._client.stream("POST", target, {"Detach": False, "Tty": False}, hijack=True) as stream:
+            return stream.read_all()
+
+    def attach(self, container: str) -> Stream:
+        """Attach to stdout and stderr of a container that need not run yet."""
+        target = f"{VERSION}/containers/{container}/attach?stream=1&stdout=1&stderr=1"
+        return self._client.stream("POST", target, hijack=True)
+
+    def logs(self, container: str, tail: str = "all") -> Stream:
+        return self._client.stream("GET", logs_target(container, tail))
+
+    def logs_tail(self, container: str, lines: int) -> bytes:
+        """Return the last lines of a container's log, framed."""
+        return self._client.request("GET", logs_target(container, str(lines))).body
+
+    def events(self) -> Stream:
+        filters = urlencode({"filters": json.dumps({"event": ["start"]})})
+        return self._client.stream("GET", f"{VERSION}/events?{filters}")
+
+    def inspect(self, container: str) -> None:
+        self._call("GET", f"/containers/{container}/json")
+
+    def list_all(self) -> list[str]:
+        """Return the ids of all containers, running or not."""
+        answer = self._client.request("GET", f"{VERSION}/containers/json?all=1")
+        return [item["Id"] for item in cast("list[dict[str, Any]]", answer.json())]
+
+    def fetch_list(self) -> None:
+        """Fetch the list of all containers, undecoded."""
+        self._call("GET", "/containers/json?all=1")
+
+    def ping(self) -> None:
+        self._call("GET", "/_ping")
+
+    def _call(self, method: str, target: str) -> None:
+        self._client.request(method, VERSION + target)
+
+    def _document(self, method: str, target: str, body: object = None) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._client.request(method, VERSION + target, body).json())
+
+
+def logs_target(container: str, tail: str) -> str:
+    """Spell the request target for the log of a container."""
+    return f"{VERSION}/containers/{container}/logs?stdout=1&stderr=1&tail={tail}"

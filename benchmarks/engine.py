@@ -1,0 +1,118 @@
+"""What the measures know of an engine: how to have containers, and what belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from benchmarks import processes
+from benchmarks.client import Client
+from benchmarks.docker_api import Session
+from benchmarks.floor import Floor
+
+
+@attrs.frozen
+class Lab:
+    """Where a benchmark works and what all engines share.
+
+    Attributes:
+        root: the directory below which all of them keep everything.
+        cgroup: the name of the cgroup their containers go to.
+        runtime: path of the OCI runtime they all use.
+        archive: the image, as a tar of its root filesystem.
+    """
+
+    root: Path
+    cgroup: str
+    runtime: str
+    archive: bytes
+
+    @property
+    def host_config(self) -> dict[str, Any]:
+        """How all containers are to be run, as API clients say it."""
+        hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        return {
+            "NetworkMode": "none",
+            "CgroupParent": f"/{self.cgroup}",
+            # By itself podman sets limits above those of a confined host, which the kernel refuses.
+            "Ulimits": [
+                {"Name": "nofile", "Soft": 1024, "Hard": hard_nofile},
+                {"Name": "nproc", "Soft": 4096, "Hard": 4096},
+            ],
+        }
+
+
+class Output(Protocol):
+    """The output of a container while it runs."""
+
+    def __enter__(self) -> Output: ...
+    def __exit__(self, *_: Any) -> None: ...
+    def drain(self, deadline: float) -> tuple[int, bool]: ...
+
+
+class Life(Protocol):
+    """What even the floor can do with a container."""
+
+    def close(self) -> None: ...
+    def create(self, command: Sequence[str]) -> str: ...
+    def start(self, container: str) -> None: ...
+    def kill(self, container: str) -> None: ...
+    def wait(self, container: str) -> int: ...
+    def remove(self, container: str) -> None: ...
+    def exec_output(self, container: str, command: Sequence[str]) -> bytes: ...
+    def attach(self, container: str) -> Output: ...
+
+
+@attrs.frozen
+class FloorEngine:
+    """No engine."""
+
+    name: str
+    version: str
+    open_floor: Callable[[], Floor]
+
+    @contextmanager
+    def life(self) -> Generator[Life, None, None]:
+        """Lend a floor with nothing in it."""
+        with contextlib.closing(self.open_floor()) as floor:
+            yield floor
+
+
+@attrs.frozen
+class ApiEngine:
+    """An engine that answers on a socket.
+
+    Attributes:
+        pids: the processes it consists of, whatever it has started since.
+        root: named in the command line of every process that belongs to it.
+    """
+
+    name: str
+    version: str
+    socket: Path
+    root: Path
+    pids: tuple[int, ...]
+    host_config: dict[str, Any]
+
+    def life(self) -> AbstractContextManager[Session]:
+        return self.session()
+
+    @contextmanager
+    def session(self) -> Generator[Session, None, None]:
+        """Lend a client with a connection of its own."""
+        with contextlib.closing(Session(Client(self.socket), self.host_config)) as session:
+            yield session
+
+    def own_processes(self) -> list[int]:
+        """Return the pids of the engine and its helpers, without those that keep containers."""
+        return [pid for main in self.pids for pid in processes.family(main)]
+
+
+Engine = FloorEngine | ApiEngine
+"""Either of the two."""

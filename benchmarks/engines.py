@@ -1,0 +1,221 @@
+"""The engines under comparison: each started below a directory of its own, and stopped for good.
+
+An engine that cannot be started is reported with the reason, never left out: a table that has
+lost a column looks like one that never had it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from benchmarks import processes
+from benchmarks.bundle import recipe
+from benchmarks.client import Client, EngineAnswered
+from benchmarks.docker_api import Session
+from benchmarks.engine import ApiEngine, Engine, FloorEngine, Lab
+from benchmarks.floor import Floor
+from benchmarks.monitor import CONMON
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+READY_SECONDS: Final = 30.0
+GREETING_PAUSE_SECONDS: Final = 0.02
+
+
+class Missing(Exception):
+    """An engine cannot take part; the text says why."""
+
+
+@contextmanager
+def floor(lab: Lab, *, name: str, confined: bool) -> Generator[FloorEngine, None, None]:
+    """Prepare the floor: extract the image, which costs an engine nothing at start either."""
+    path = required("conmon", CONMON)
+    image = lab.root / name / "image"
+    with tarfile.open(fileobj=io.BytesIO(lab.archive)) as tar:
+        tar.extractall(image)
+    runs = iter(range(1 << 30))
+    made_by = recipe(lab.runtime, lab.host_config, confined=confined)
+
+    def open_floor() -> Floor:
+        return Floor(lab.root / name / str(next(runs)), image, lab.runtime, made_by)
+
+    yield FloorEngine(name, first_line(path, "--version"), open_floor)
+
+
+@contextmanager
+def longshore(lab: Lab) -> Generator[ApiEngine, None, None]:
+    """Start the engine of this repository."""
+    root = lab.root / "longshore"
+    socket = _prepared(root) / "engine.sock"
+    (root / "none.json").write_text("{}")
+    flags = (
+        f"--data-root={root / 'data'} --exec-root={root / 'run'} --config-file={root / 'none.json'} "
+        f"--host=unix://{socket} --default-runtime={Path(lab.runtime).name} --log-level=warn"
+    ).split()
+    command = [sys.executable, "-m", "daemon", *flags]
+    with _running(command, root, {"PYTHONPATH": str(REPOSITORY)}) as process:
+        yield _answering("longshore", lab, socket, root, (process,))
+
+
+@contextmanager
+def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
+    """Start dockerd with a containerd of its own and no network set-up."""
+    root = _prepared(lab.root / "dockerd")
+    socket, containerd_socket = root / "engine.sock", root / "containerd.sock"
+    runtime = Path(lab.runtime).name
+    (root / "none.json").write_text("{}")
+    (root / "containerd.toml").write_text(_containerd_settings(root, containerd_socket))
+    required("dockerd", "dockerd")
+    command = [required("containerd", "containerd"), "--config", str(root / "containerd.toml")]
+    with _running(command, root) as containerd:
+        _until(containerd_socket.exists, containerd, root)
+        flags = (
+            f"--data-root={root / 'data'} --exec-root={root / 'run'} --pidfile={root / 'pid'} "
+            f"-H unix://{socket} --containerd={containerd_socket} --config-file={root / 'none.json'} "
+            f"--bridge=none --iptables=false --ip6tables=false --ip-forward=false --userland-proxy=false "
+            f"--cgroup-parent=/{lab.cgroup} --log-level=warn"
+        ).split()
+        # runc is built in: naming it again is refused.
+        known = [] if runtime == "runc" else [f"--add-runtime={runtime}={lab.runtime}"]
+        with _running(["dockerd", *flags, *known, f"--default-runtime={runtime}"], root) as process:
+            yield _answering("dockerd", lab, socket, root, (process, containerd))
+
+
+@contextmanager
+def podman(lab: Lab) -> Generator[ApiEngine, None, None]:
+    """Start podman's service."""
+    root = _prepared(lab.root / "podman")
+    socket = root / "engine.sock"
+    command = [required("podman", "podman")]
+    for flag, name in (
+        ("root", "data"),
+        ("runroot", "run"),
+        ("tmpdir", "tmp"),
+        ("network-config-dir", "net"),
+    ):
+        command += [f"--{flag}", str(root / name)]
+    command += ["--runtime", lab.runtime, "--runtime-flag", f"root={root / 'runtime'}"]
+    command += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+    command += ["--storage-driver", "overlay", "--log-level", "error"]
+    with _running([*command, "system", "service", "--time", "0", f"unix://{socket}"], root) as process:
+        yield _answering("podman", lab, socket, root, (process,))
+
+
+def required(what: str, binary: str) -> str:
+    """Return the path of a program that an engine cannot do without."""
+    if (found := shutil.which(binary)) is None:
+        raise Missing(f"{what} is not installed")
+    return found
+
+
+def first_line(*command: str) -> str:
+    """Return the first line a program prints, as its version."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition("\n")[0]
+
+
+def _prepared(root: Path) -> Path:
+    root.mkdir(parents=True)
+    return root
+
+
+def _containerd_settings(root: Path, socket: Path) -> str:
+    # A plugin that cannot work here only slows the start-up down.
+    unwanted = ["io.containerd.grpc.v1.cri"]
+    unwanted += [f"io.containerd.snapshotter.v1.{name}" for name in ("aufs", "btrfs", "devmapper", "zfs")]
+    return (
+        f'version = 2\nroot = "{root / "containerd"}"\nstate = "{root / "containerd-run"}"\n'
+        f'disabled_plugins = {json.dumps(unwanted)}\n[grpc]\naddress = "{socket}"\n'
+    )
+
+
+@contextmanager
+def _running(
+    command: list[str], root: Path, environment: Mapping[str, str] | None = None
+) -> Generator[subprocess.Popen[bytes], None, None]:
+    process = processes.spawn(command, root / f"{Path(command[0]).name}.log", environment)
+    try:
+        yield process
+    finally:
+        processes.stop(process)
+
+
+def _answering(
+    name: str, lab: Lab, socket: Path, root: Path, parts: tuple[subprocess.Popen[bytes], ...]
+) -> ApiEngine:
+    """Return an engine that answers and has the image.
+
+    Raises:
+        Missing: it ended, does not answer in time or refuses the image.
+    """
+    client = Client(socket)
+    _until(partial(_answers, client), parts[0], root)
+    with contextlib.closing(Session(client, lab.host_config)) as session:
+        try:
+            session.import_image(lab.archive)
+            version = session.version()
+        except (EngineAnswered, OSError, RuntimeError) as error:
+            raise Missing(f"cannot import the image: {error}") from error
+    return ApiEngine(name, version, socket, root, tuple(part.pid for part in parts), lab.host_config)
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return client.request("GET", "/_ping").status == 200
+    except (OSError, EngineAnswered):
+        client.close()
+        return False
+
+
+def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], root: Path) -> None:
+    """Wait until an engine is ready; its log says why it is not."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Missing(f"did not start: {_last_words(root)}")
+        time.sleep(GREETING_PAUSE_SECONDS)
+
+
+def _last_words(root: Path) -> str:
+    logs = sorted(root.glob("*.log"), key=lambda log: log.stat().st_mtime)
+    words = [line for log in logs for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return words[-1] if words else "it said nothing"
+
+
+ENGINES: Final[Mapping[str, Callable[[Lab], AbstractContextManager[Engine]]]] = MappingProxyType(
+    {
+        "longshore": longshore,
+        "floor": partial(floor, name="floor", confined=False),
+        "floor+seccomp": partial(floor, name="floor+seccomp", confined=True),
+        "dockerd": dockerd,
+        "podman": podman,
+    }
+)
+"""Every engine, in the order of the columns."""
+
+
+@contextmanager
+def started(
+    lab: Lab, names: Sequence[str]
+) -> Generator[tuple[dict[str, Engine], dict[str, str]], None, None]:
+    """Start the engines named; yield those that run, and why the others do not."""
+    running: dict[str, Engine] = {}
+    missing: dict[str, str] = {}
+    with ExitStack() as stack:
+        for name in names:
+            try:
+                running[name] = stack.enter_context(ENGINES[name](lab))
+            except Missing as reason:
+                missing[name] = str(reason)
+        yield running, missing

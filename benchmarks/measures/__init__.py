@@ -1,0 +1,53 @@
+"""All measures in the order they are taken, with the bars that issue 2 sets for Longshore."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.figures import Bar
+from benchmarks.measure import Measure
+from benchmarks.measures import events, lifecycle, memory, output, reads
+
+MEASURES: Final = (
+    Measure("idle-memory", "MiB", memory.idle, (Bar(90),), most_rounds=1),  # before anything else is done
+    Measure("start", "ms", lifecycle.start, (Bar(1.4, "floor"), Bar(0.25, "dockerd")), on_floor=True),
+    Measure("life", "ms", lifecycle.whole_life, (Bar(1.3, "floor"),), on_floor=True),
+    Measure("exec", "ms", lifecycle.attached_exec, (Bar(25),), on_floor=True),
+    Measure("kill-wait", "ms", lifecycle.kill_and_wait, (Bar(8),), on_floor=True),
+    Measure(
+        "parallel-runs",
+        "/s",
+        lifecycle.parallel_runs,
+        (Bar(25),),
+        higher_is_better=True,
+        most_rounds=5,
+        on_floor=True,
+    ),
+    Measure("ping", "ms", reads.ping),
+    Measure("inspect", "ms", reads.inspect, (Bar(1),)),
+    Measure("list-300", "ms", reads.list_containers, (Bar(3),)),
+    Measure(
+        "attach-lines",
+        "MB/s",
+        output.attached_lines,
+        (Bar(150),),
+        higher_is_better=True,
+        most_rounds=2,
+        on_floor=True,
+    ),
+    Measure(
+        "attach-zeros",
+        "MB/s",
+        output.attached_zeros,
+        (Bar(150),),
+        higher_is_better=True,
+        most_rounds=2,
+        on_floor=True,
+    ),
+    Measure("logs", "MB/s", output.logs, (Bar(150),), higher_is_better=True, most_rounds=3),
+    Measure("logs-tail", "ms", output.logs_tail, (Bar(5),), most_rounds=5),
+    Measure("late-events", "%", events.late_events, (Bar(0),), statistic="mean"),
+    Measure("busy-calls", "ms", output.calls_while_streaming, (Bar(20),), statistic="p99", most_rounds=5),
+    Measure("container-memory", "MiB", memory.per_container, (Bar(1),), most_rounds=1),
+    Measure("used-memory", "MiB", memory.idle, most_rounds=1),  # after everything else was done
+)

@@ -1,0 +1,124 @@
+"""Processes of the engines: started, weighed, and ended by pid.
+
+Only processes that a benchmark started, or that were started on its behalf (their command line
+names its own directory), are ever signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+PROC: Final = Path("/proc")
+PR_SET_PDEATHSIG: Final = 1
+STOP_SECONDS: Final = 20.0
+MONITORS: Final = frozenset({"conmon", "containerd-shim"})
+"""Names of the processes that keep one container each."""
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """Be ended when the benchmark is, even by SIGKILL: it must leave no engine behind."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def spawn(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a long-running process whose output goes to a file."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=_die_with_parent,
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and kill it when it does not."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def mentioning(root: Path) -> list[int]:
+    """Return the pids of all processes whose command line names `root`, other than this one."""
+    needle = str(root).encode()
+    return [pid for pid in _pids() if pid != os.getpid() and needle in _read(pid, "cmdline")]
+
+
+def end(pids: Sequence[int]) -> None:
+    """Kill processes and wait until they are gone."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], STOP_SECONDS)
+            finally:
+                os.close(handle)
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its descendants, without monitors and what they keep."""
+    children: dict[int, list[int]] = {}
+    for other in _pids():
+        children.setdefault(_parent(other), []).append(other)
+    found, todo = [], [pid]
+    while todo:
+        found.append(current := todo.pop())
+        todo += [child for child in children.get(current, ()) if _name(child) not in MONITORS]
+    return found
+
+
+def monitors(root: Path) -> list[int]:
+    """Return the pids of the monitors that keep containers of the engine under `root`."""
+    return [pid for pid in mentioning(root) if _name(pid) in MONITORS]
+
+
+def pss_mib(pids: Sequence[int]) -> float:
+    """Return the proportional set size of some processes together, in MiB."""
+    return sum(_pss_kib(pid) for pid in pids) / 1024
+
+
+def _pss_kib(pid: int) -> int:
+    for line in _read(pid, "smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal())
+
+
+def _parent(pid: int) -> int:
+    # The name, in brackets, may hold spaces and brackets itself: count from the last one.
+    after_name = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(after_name[1]) if after_name else 0
+
+
+def _name(pid: int) -> str:
+    return _read(pid, "comm").decode(errors="replace").strip()
+
+
+def _read(pid: int, file: str) -> bytes:
+    """Read a file of a process; nothing when the process has ended meanwhile."""
+    try:
+        return (PROC / str(pid) / file).read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

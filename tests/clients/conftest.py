@@ -1,0 +1,50 @@
+"""One engine for each module of tests, and proof that the module has left nothing behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.cli import Docker, connect, import_busybox
+from tests.clients.engine import Engine, running
+from tests.clients.leaks import leftovers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker("client")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine with the image busybox, stopped in the end; nothing of it may be left."""
+    root = tmp_path_factory.mktemp("engine")
+    with running(root) as engine:
+        cli = connect(engine.url, root / "home")
+        import_busybox(cli)
+        yield engine
+        cli.remove_all()
+        ids = _containers_ever(cli)
+    left = leftovers(root, ids)
+    tracebacks = [line for line in engine.log.splitlines() if "Traceback" in line]
+    shutil.rmtree(root / "data", ignore_errors=True)
+    assert not left, "\n".join(left)
+    assert not tracebacks, "\n".join(tracebacks)
+
+
+def _containers_ever(cli: Docker) -> set[str]:
+    """Read from the events, which miss none, which containers there have been."""
+    options = ("--since", "0", "--until", "0s", "--filter", "event=create", "--filter", "type=container")
+    return {json.loads(line)["Actor"]["ID"] for line in cli("events", *options, "--format", "{{json .}}").lines}
+
+
+@pytest.fixture
+def docker(engine: Engine) -> Iterator[Docker]:
+    """The CLI, and a clean engine for the next test."""
+    cli = connect(engine.url, engine.root / "home")
+    yield cli
+    cli.remove_all()

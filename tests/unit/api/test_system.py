@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import pytest
+
+from daemon import __version__
+from daemon.actors.engine import Engine
+from daemon.api.app import Application, make_app
+from daemon.api.docker import swarm, system
+from daemon.api.docker.swarm import NO_MANAGER
+from daemon.runtimes.discovery import Runtime, RuntimeTable
+from daemon.runtimes.spec.inputs import HostFacts
+from daemon.settings import Settings
+
+from .serving import read_all, request, serving
+
+VERSION_KEYS = {
+    *("Platform", "Components", "Version", "ApiVersion", "MinAPIVersion", "GitCommit", "GoVersion"),
+    *("Os", "Arch", "KernelVersion", "BuildTime", "Experimental"),
+}
+
+
+@attrs.frozen
+class Shown:
+    running: bool
+    paused: bool
+
+
+@attrs.frozen
+class FakeContainer:
+    snapshot: Shown
+
+
+@attrs.frozen
+class FakeDriver:
+    name: str = "overlay2"
+
+
+@attrs.frozen
+class FakeEngine:
+    """What these routes ask of an engine."""
+
+    settings: Settings
+    containers: tuple[FakeContainer, ...]
+    images: tuple[str, ...]
+    graph_driver: FakeDriver
+    runtimes: RuntimeTable
+    host: HostFacts
+
+
+@pytest.fixture
+def app() -> Application:
+    states = [(True, False), (True, True), (False, False), (False, False)]
+    engine = FakeEngine(
+        settings=Settings(labels=("a=b",), data_root=Path("/data")),
+        containers=tuple(FakeContainer(Shown(running, paused)) for running, paused in states),
+        images=("an image",),
+        graph_driver=FakeDriver(),
+        runtimes=RuntimeTable(
+            {"crun": Runtime("crun", Path("/usr/bin/crun")), "mine": Runtime("/opt/mine", None)}, "crun"
+        ),
+        host=HostFacts(2, {}, frozenset(), (6, 1), 4),
+    )
+    return make_app(cast("Engine", engine), [system.routes, swarm.routes])
+
+
+async def get(app: Application, path: str) -> Any:
+    response = await app.test_client().get(path)
+    assert response.status_code == 200
+    return await response.get_json()
+
+
+async def test_ping_is_ok(app: Application) -> None:
+    response = await app.test_client().get("/_ping")
+    assert await response.get_data() == b"OK"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.headers["Content-Length"] == "2"
+    assert response.headers["Builder-Version"] == "1"
+    assert response.headers["Swarm"] == "inactive"
+    assert response.headers["Cache-Control"] == "no-cache, no-store, must-revalidate"
+    assert response.headers["Pragma"] == "no-cache"
+    assert response.headers["Api-Version"] == "1.51"
+
+
+async def test_ping_by_head_has_no_body(app: Application, tmp_path: Path) -> None:
+    async with serving(app, tmp_path) as (_, dial), await dial() as client:
+        await client.send_all(request("HEAD /_ping", "Connection: close"))
+        head = (await read_all(client)).lower()
+    assert head.startswith(b"http/1.1 200 ok\r\n")
+    assert head.endswith(b"\r\n\r\n")
+    assert b"\r\ncontent-length: 0\r\n" in head
+    assert b"\r\napi-version: 1.51\r\n" in head
+
+
+async def test_version_tells_all_that_clients_read(app: Application) -> None:
+    document = await get(app, "/version")
+    assert document.keys() == VERSION_KEYS
+    assert (document["ApiVersion"], document["MinAPIVersion"]) == ("1.51", "1.24")
+    assert (document["Version"], document["Os"], document["Arch"]) == (__version__, "linux", "amd64")
+    assert document["Platform"]["Name"] == "Longshore"
+    assert all(isinstance(value, str) for value in document["Components"][0]["Details"].values())
+
+
+async def test_info_counts_what_there_is(app: Application) -> None:
+    document = await get(app, "/v1.41/info")
+    counts = ("Containers", "ContainersRunning", "ContainersPaused", "ContainersStopped", "Images")
+    assert [document[name] for name in counts] == [4, 1, 1, 2, 1]
+
+
+async def test_info_tells_how_the_engine_is_set_up(app: Application) -> None:
+    document = await get(app, "/info")
+    assert document["Runtimes"] == {"crun": {"path": "crun"}, "mine": {"path": "/opt/mine"}}
+    assert (document["DefaultRuntime"], document["Driver"]) == ("crun", "overlay2")
+    assert (document["CgroupVersion"], document["CgroupDriver"], document["NCPU"]) == ("2", "cgroupfs", 4)
+    assert (document["Labels"], document["DockerRootDir"]) == (["a=b"], "/data")
+    assert document["Swarm"]["LocalNodeState"] == "inactive"
+    assert "name=cgroupns" in document["SecurityOptions"]
+    assert document["MemTotal"] > 0
+
+
+async def test_engine_keeps_its_id(app: Application) -> None:
+    assert (await get(app, "/info"))["ID"] == (await get(app, "/info"))["ID"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/services", 503, NO_MANAGER),
+        ("GET", "/v1.41/nodes/x", 503, NO_MANAGER),
+        ("POST", "/secrets/create", 503, NO_MANAGER),
+        ("GET", "/swarm", 503, NO_MANAGER),
+        ("POST", "/swarm/leave", 503, NO_MANAGER),
+        ("DELETE", "/configs/x", 503, NO_MANAGER),
+        ("POST", "/swarm/init", 501, "swarm mode is not supported"),
+        ("POST", "/auth", 501, "logging in to a registry is not supported yet"),
+        ("POST", "/plugins/pull", 501, "installing plugins is not supported yet"),
+        ("GET", "/plugins/a/b:1/json", 404, 'plugin "a/b:1" not found'),
+        ("DELETE", "/plugins/x", 404, 'plugin "x" not found'),
+        ("PUT", "/info", 404, "page not found"),
+    ],
+)
+async def test_what_is_not_here_is_refused(
+    app: Application, method: str, path: str, status: int, message: str
+) -> None:
+    response = await getattr(app.test_client(), method.lower())(path)
+    assert (response.status_code, await response.get_json()) == (status, {"message": message})
+
+
+async def test_there_are_no_plugins(app: Application) -> None:
+    assert await get(app, "/plugins") == []
+
+
+async def test_options_are_answered_with_nothing(app: Application) -> None:
+    response = await app.test_client().options("/containers/json")
+    assert (response.status_code, await response.get_data()) == (200, b"")

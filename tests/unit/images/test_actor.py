@@ -1,0 +1,241 @@
+"""The images' actor with a fake ledger; what is brought in is made by hand (real tars: tests/runtime)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from daemon.actors.image_actor import ImagesActor
+from daemon.actors.image_commands import Delete, NoteSaved, Prune, Record, Removed, Tag
+from daemon.actors.image_deletion import ImageUser
+from daemon.actors.images import Images
+from daemon.errors import Conflict, Failed, NotFound, Unavailable
+from daemon.graphdrivers.layers import OverlayLayers
+from daemon.images import references
+from daemon.images.blobs import BlobStore
+from daemon.images.content import Content
+from daemon.images.loading import Brought
+from daemon.journal import Event, Hold, Transaction
+from daemon.journal import Record as JournalRecord
+from daemon.wire import parse_record
+from tests.unit.fakes import FakeLedger
+from tests.unit.images import tars
+
+
+class StuckLedger:
+    """A disk that never answers."""
+
+    async def commit(self, transaction: Transaction) -> tuple[Event, ...]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+@attrs.define(eq=False)
+class Setting:
+    """An actor that runs, and what is around it."""
+
+    images: Images
+    ledger: FakeLedger
+    users: dict[str, list[ImageUser]]
+
+    async def record(self, *brought: Brought, action: str = "load") -> None:
+        content = self.images.content
+        with content.lease() as lease:
+            for new in brought:
+                lease.record(new.record)
+                content.blobs.add(new.document.raw)
+                for chain_id in new.record.chain_ids:
+                    with content.layers.staging() as staged:
+                        content.layers.adopt(staged, chain_id)
+            await self.images.mailbox.ask(Record(brought, action))
+
+    def layers(self) -> set[str]:
+        root = self.images.content.blobs.root.parent / "overlay" / "layers"
+        return {f"sha256:{path.name}" for path in root.iterdir()}
+
+
+def make_images(tmp_path: Path, users: dict[str, list[ImageUser]]) -> Images:
+    def users_of(image_id: str) -> Iterable[ImageUser]:
+        return users.get(image_id, ())
+
+    content = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
+    return Images(content, users_of, tmp_path / "tmp")
+
+
+@pytest.fixture
+async def setting(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Setting]:
+    users: dict[str, list[ImageUser]] = {}
+    images, ledger = make_images(tmp_path, users), FakeLedger()
+    await images.recover(ledger)
+    await nursery.start(ImagesActor(images, ledger).run)
+    yield Setting(images, ledger, users)
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_is_recorded_is_in_the_journal_and_in_the_catalog(setting: Setting) -> None:
+    new = tars.brought("a", "box:1", "box:2")
+    await setting.record(new)
+    assert setting.images.resolve("box:2").record.layers == new.record.layers
+    assert setting.ledger.names("image") == dict.fromkeys(
+        ["docker.io/library/box:1", "docker.io/library/box:2"], new.record.id
+    )
+    assert setting.ledger.actions == ["load"]
+    (event,) = setting.ledger.events
+    assert (event.type, event.actor_id) == ("image", new.record.id)
+    assert event.attributes == {"who": "test", "name": new.record.id}
+
+
+async def test_an_import_reports_its_name_first(setting: Setting) -> None:
+    await setting.record(tars.brought("a", "box:1"), action="import")
+    assert setting.ledger.actions == ["tag", "import"]
+
+
+async def test_loading_an_image_again_adds_its_names(setting: Setting) -> None:
+    new = tars.brought("a", "box:1")
+    await setting.record(new)
+    await setting.record(tars.retagged(new, "box:2"))
+    assert len(setting.images) == 1
+    assert setting.images.resolve("box:1").repo_tags == ("box:1", "box:2")
+    assert setting.layers() == set(new.record.chain_ids)
+
+
+async def test_two_images_of_one_archive_may_be_the_same(setting: Setting) -> None:
+    new = tars.brought("a", "box:1")
+    await setting.record(new, tars.retagged(new, "box:2"))
+    await setting.images.mailbox.ask(Delete("box:1"))
+    await setting.images.mailbox.ask(Delete("box:2"))
+    assert setting.layers() == set()
+
+
+async def test_a_tag_moves_from_one_image_to_another(setting: Setting) -> None:
+    a, b = tars.brought("a", "box:1"), tars.brought("b")
+    await setting.record(a, b)
+    await setting.images.mailbox.ask(Tag(b.record.id, references.parse("box:1")))
+    assert setting.images.resolve("box:1").id == b.record.id
+    assert setting.images.resolve(a.record.id).repo_tags == ()
+    assert setting.ledger.names("image") == {"docker.io/library/box:1": b.record.id}
+    assert setting.ledger.events[-1].attributes["name"] == "box:1"
+
+
+async def test_a_tag_of_nothing_is_refused(setting: Setting) -> None:
+    with pytest.raises(NotFound):
+        await setting.images.mailbox.ask(Tag("nope", references.parse("box:1")))
+
+
+async def test_deleting_the_last_name_deletes_image_and_content(setting: Setting) -> None:
+    new = tars.brought("a", "box:1", layers=2)
+    await setting.record(new)
+    removed = await setting.images.mailbox.ask(Delete("box:1"))
+    assert removed == Removed(("box:1",), (new.record.id, *reversed(new.record.chain_ids)))
+    assert setting.ledger.actions == ["load", "untag", "delete"]
+    assert setting.ledger.records("image") == []
+    assert setting.layers() == set()
+    assert new.record.id not in setting.images.content.blobs
+
+
+async def test_deleting_one_of_two_names_keeps_the_image(setting: Setting) -> None:
+    new = tars.brought("a", "box:1", "box:2")
+    await setting.record(new)
+    assert await setting.images.mailbox.ask(Delete("box:1")) == Removed(("box:1",))
+    assert setting.images.resolve("box:2").repo_tags == ("box:2",)
+    assert setting.ledger.names("image") == {"docker.io/library/box:2": new.record.id}
+    assert setting.layers() == set(new.record.chain_ids)
+
+
+async def test_an_image_that_a_container_took_meanwhile_is_not_deleted(setting: Setting) -> None:
+    new = tars.brought("a", "box:1")
+    await setting.record(new)
+    books = setting.ledger.books
+    books.records["container", "1" * 64] = JournalRecord("container", "1" * 64, b"{}")
+    books.holds.add(Hold("container", "1" * 64, "image", new.record.id))
+    with pytest.raises(Conflict, match="image is being used by stopped container 111111111111"):
+        await setting.images.mailbox.ask(Delete("box:1"))
+    assert setting.images.resolve("box:1").repo_tags == ("box:1",)
+    assert setting.layers() == set(new.record.chain_ids)
+
+
+async def test_layers_of_another_image_stay(setting: Setting) -> None:
+    a = tars.brought("a", "a:1")
+    b = tars.brought("a", "b:1", comment="same layers, other image")
+    await setting.record(a, b)
+    assert await setting.images.mailbox.ask(Delete("a:1")) == Removed(("a:1",), (a.record.id,))
+    assert setting.layers() == set(b.record.chain_ids)
+
+
+async def test_a_prune_takes_what_is_unused_and_liked(setting: Setting) -> None:
+    used, unused, spared = (tars.brought(name) for name in ("used", "unused", "spared"))
+    await setting.record(used, unused, spared)
+    setting.users[used.record.id] = [ImageUser("1" * 64, running=False)]
+    done = await setting.images.mailbox.ask(Prune(lambda image: image.id != spared.record.id))
+    assert done.removed == Removed((), (unused.record.id, *unused.record.chain_ids))
+    assert done.reclaimed_bytes == 100
+    assert {image.id for image in setting.images} == {used.record.id, spared.record.id}
+
+
+async def test_saving_is_reported(setting: Setting) -> None:
+    new = tars.brought("a")
+    await setting.record(new)
+    await setting.images.mailbox.ask(NoteSaved((new.record.id, "sha256:gone")))
+    assert setting.ledger.actions == ["load", "save"]
+
+
+async def test_a_full_disk_changes_nothing(setting: Setting) -> None:
+    setting.ledger.fails = Failed("disk full")
+    new = tars.brought("a", "box:1")
+    with pytest.raises(Failed, match="disk full"):
+        await setting.record(new)
+    assert len(setting.images) == 0
+    assert setting.layers() == set()
+
+
+async def test_an_actor_that_ends_answers_what_it_has_taken(tmp_path: Path) -> None:
+    images = make_images(tmp_path, {})
+    await images.recover(FakeLedger())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(ImagesActor(images, StuckLedger()).run)
+        nursery.start_soon(_cancel_when_blocked, nursery.cancel_scope)
+        with pytest.raises(Unavailable), trio.CancelScope(shield=True):
+            await images.mailbox.ask(Record((tars.brought("a"),), "load"))
+
+
+async def _cancel_when_blocked(scope: trio.CancelScope) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    scope.cancel()
+
+
+async def test_recovery_shows_what_was_recorded_and_discards_the_rest(
+    setting: Setting, tmp_path: Path
+) -> None:
+    new = tars.brought("a", "box:1")
+    await setting.record(new)
+    content = setting.images.content
+    stray = content.blobs.add(b"stray")
+    (tmp_path / "tmp" / "spool").touch()
+    again = make_images(tmp_path, {})
+    await again.recover(setting.ledger)
+    assert again.resolve("box:1") == setting.images.resolve("box:1")
+    assert stray not in content.blobs
+    assert setting.layers() == set(new.record.chain_ids)
+    assert not (tmp_path / "tmp" / "spool").exists()
+
+
+async def test_a_damaged_image_does_not_keep_the_others_away(setting: Setting, tmp_path: Path) -> None:
+    await setting.record(tars.brought("a", "a:1"), tars.brought("b", "b:1"))
+    bad = setting.images.resolve("a:1")
+    setting.images.content.blobs.path(bad.id).unlink()
+    again = make_images(tmp_path, {})
+    await again.recover(setting.ledger)
+    assert [image.repo_tags for image in again] == [("b:1",)]
+
+
+async def test_records_read_back_as_they_were_written(setting: Setting) -> None:
+    await setting.record(tars.brought("a", "a:1"))
+    (entry,) = setting.ledger.records("image")
+    assert (
+        parse_record(entry.body, type(setting.images.resolve("a:1").record))
+        == setting.images.resolve("a:1").record
+    )

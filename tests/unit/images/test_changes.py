@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.errors import InvalidParameter
+from daemon.images.changes import apply_changes
+from daemon.model import Config, Healthcheck
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (['CMD ["a", "b c"]'], Config(cmd=("a", "b c"))),
+        (["CMD echo hi"], Config(cmd=("/bin/sh", "-c", "echo hi"))),
+        (
+            ['SHELL ["/bin/ash", "-x"]', "ENTRYPOINT run"],
+            Config(shell=("/bin/ash", "-x"), entrypoint=("/bin/ash", "-x", "run")),
+        ),
+        (["ENV A=1 B='2 3'", "ENV A=4", "env C d e"], Config(env=("B=2 3", "A=4", "C=d e"))),
+        (["EXPOSE 80 53/udp"], Config(exposed_ports={"80/tcp": {}, "53/udp": {}})),
+        (['LABEL a="b c" d='], Config(labels={"a": "b c", "d": ""})),
+        (["USER me:us"], Config(user="me:us")),
+        (["WORKDIR /a", "WORKDIR b"], Config(working_dir="/a/b")),
+        (["WORKDIR b"], Config(working_dir="/b")),
+        (['VOLUME ["/a", "/b"]', "VOLUME /c"], Config(volumes={"/a": {}, "/b": {}, "/c": {}})),
+        (["STOPSIGNAL SIGINT"], Config(stop_signal="SIGINT")),
+        (["ONBUILD RUN x", "ONBUILD RUN y"], Config(on_build=("RUN x", "RUN y"))),
+        (["HEALTHCHECK NONE"], Config(healthcheck=Healthcheck(test=("NONE",)))),
+        (
+            ["HEALTHCHECK --interval=1m30s --retries=3 CMD curl x"],
+            Config(healthcheck=Healthcheck(test=("CMD-SHELL", "curl x"), interval=90 * 10**9, retries=3)),
+        ),
+        (["", "# a comment", "USER a\nUSER b"], Config(user="b")),
+    ],
+)
+def test_instructions_change_the_config(changes: list[str], expected: Config) -> None:
+    assert apply_changes(Config(), changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("RUN x", "dockerfile parse error line 1: unknown instruction: RUN"),
+        ("CMD", "CMD requires at least one argument"),
+        ("EXPOSE 0", "invalid containerPort: 0"),
+        ("EXPOSE 1/sctpx", "invalid containerPort"),
+        ("ENV A=1 B", "can't find ="),
+        ("ENV A='1", "No closing quotation"),
+        ("SHELL sh", "JSON form"),
+        ("HEALTHCHECK --interval=x CMD a", "invalid duration"),
+        ("HEALTHCHECK --retry=1 CMD a", "unknown flag"),
+        ("HEALTHCHECK maybe", "NONE and CMD"),
+    ],
+)
+def test_malformed_instructions_are_refused(change: str, text: str) -> None:
+    with pytest.raises(InvalidParameter, match=text):
+        apply_changes(Config(), [change])
+
+
+@given(
+    st.sampled_from(["CMD", "ENV", "EXPOSE", "LABEL", "VOLUME", "HEALTHCHECK", "SHELL", "WORKDIR", "X"]),
+    st.text(),
+)
+def test_any_instruction_is_carried_out_or_refused(instruction: str, argument: str) -> None:
+    with contextlib.suppress(InvalidParameter):
+        apply_changes(Config(), [f"{instruction} {argument}"])

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.graphdrivers.layers import OverlayLayers
+from daemon.images import digests
+from daemon.images.blobs import BlobStore
+from daemon.images.content import Content
+from tests.unit.images import tars
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Content:
+    made = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
+    made.blobs.open()
+    made.layers.open()
+    return made
+
+
+def put_layer(content: Content, chain_id: str) -> None:
+    with content.layers.staging() as staged:
+        (staged / "file").touch()
+        content.layers.adopt(staged, chain_id)
+
+
+def test_what_a_lease_brought_is_gone_with_it(content: Content) -> None:
+    chain_id = digests.of(b"chain")
+    with content.lease() as lease:
+        lease.blob(digests.of(b"x"))
+        lease.layer(chain_id)
+        digest = content.blobs.add(b"x")
+        put_layer(content, chain_id)
+        assert digest in content.blobs
+        assert chain_id in content.layers
+    assert digest not in content.blobs
+    assert chain_id not in content.layers
+    assert content.discarded.is_set()
+
+
+def test_what_a_recorded_image_needs_outlives_the_lease(content: Content) -> None:
+    record = tars.brought("a").record
+    with content.lease() as lease:
+        lease.record(record)
+        put_layer(content, record.chain_ids[0])
+        content.keep(record)
+    assert record.chain_ids[0] in content.layers
+    content.forget(record)
+    assert record.chain_ids[0] not in content.layers
+
+
+def test_a_deleted_image_stays_whole_while_a_lease_needs_it(content: Content) -> None:
+    record = tars.brought("a").record
+    content.keep(record)
+    put_layer(content, record.chain_ids[0])
+    with content.lease() as lease:
+        lease.record(record)
+        content.forget(record)
+        assert record.chain_ids[0] in content.layers
+    assert record.chain_ids[0] not in content.layers
+
+
+def test_start_up_discards_what_nobody_needs(content: Content) -> None:
+    kept, lost = content.blobs.add(b"kept"), content.blobs.add(b"lost")
+    put_layer(content, digests.of(b"lost"))
+    (content.blobs.root / "tmp" / "half").mkdir()
+    content.need((kept,), ())
+    content.keep_only_needed()
+    assert kept in content.blobs
+    assert lost not in content.blobs
+    assert digests.of(b"lost") not in content.layers
+    assert not list((content.blobs.root / "tmp").iterdir())
+
+
+def test_a_layer_that_exists_is_not_replaced(content: Content) -> None:
+    chain_id = digests.of(b"chain")
+    put_layer(content, chain_id)
+    before = content.layers.path(chain_id).stat().st_ino  # type: ignore[attr-defined]
+    put_layer(content, chain_id)
+    assert content.layers.path(chain_id).stat().st_ino == before  # type: ignore[attr-defined]
+
+
+def test_a_staged_layer_that_failed_leaves_nothing(content: Content) -> None:
+    staged_directories = []
+
+    def fail() -> None:
+        with content.layers.staging() as staged:
+            staged_directories.append(staged)
+            (staged / "file").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not staged_directories[0].exists()
