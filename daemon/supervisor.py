@@ -1,14 +1,14 @@
-"""From settings to a running engine, and back: the nesting here is the order of starting and stopping.
+"""From settings to a running engine, and back: the nesting here is the order of both.
 
-Actors are up before the first client is let in and stay until the last one is gone.  Stopping never touches a
-container: its monitor keeps it, and the next start finds it again.
+Actors are up before the first client is let in and stay until the last one is gone.  Stopping never
+touches a container: its monitor keeps it, and the next start finds it again.
 """
 
 from __future__ import annotations
 
-import os
+import grp
 import signal
-import socket
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,9 @@ LOG = structlog.get_logger(__name__)
 SOCKET_MODE: Final = 0o660
 FIRST_INHERITED_FD: Final = 3  # sd_listen_fds(3)
 TCP_PORT: Final = 2375
+# How long a thread may keep the interpreter while another wants it.  The journal's writer gives it
+# up at every statement; at Python's 5 ms it waits that long, each time, for a loop that streams.
+SWITCH_SECONDS: Final = 0.0005
 
 
 async def run(settings: Settings) -> None:
@@ -39,6 +42,7 @@ async def run(settings: Settings) -> None:
         CannotStart: something that it needs is missing or in use.
 
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     runtimes = discover(settings)
     find_conmon()
     async with running_engine(settings, runtimes) as engine:
@@ -83,7 +87,9 @@ def _listen(url: str, settings: Settings, sockets: ExitStack) -> AnyListener:
 
 def _secured(listener: trio.SocketListener, settings: Settings) -> AnyListener:
     if not (settings.tls or settings.tls_verify):
-        LOG.warning("anyone who reaches this address is root on this host", address=listener.socket.getsockname())
+        LOG.warning(
+            "anyone who reaches this address is root on this host", address=listener.socket.getsockname()
+        )
         return listener
     if settings.tls_cert is None or settings.tls_key is None:
         raise CannotStart("TLS needs tlscert and tlskey")
@@ -93,8 +99,6 @@ def _secured(listener: trio.SocketListener, settings: Settings) -> AnyListener:
 
 def _docker_group() -> int:
     """Return the group that may use the socket, Docker's if there is one, else root's own."""
-    import grp
-
     try:
         return grp.getgrnam("docker").gr_gid
     except KeyError:

@@ -108,7 +108,18 @@ def _assemble(
         Content(BlobStore(settings.data_root / "blobs"), layers), users_of, settings.data_root / "spool"
     )
     execs = Execs(LinuxExecHost(layout, bundles), journal, supervision, containers)
-    return Engine(settings, runtimes, facts, journal, graph_driver, images, containers, execs, Inotify(), platform.node())
+    return Engine(
+        settings,
+        runtimes,
+        facts,
+        journal,
+        graph_driver,
+        images,
+        containers,
+        execs,
+        Inotify(),
+        platform.node(),
+    )
 
 
 async def _recover(engine: Engine, supervision: Supervision) -> None:

@@ -10,7 +10,15 @@ import structlog
 
 from daemon.actors.container.actor import Container
 from daemon.actors.containers import Containers, new_id
-from daemon.actors.exec.actor import ExecActor, ExecHost, ExecRecord, ExecSession, ExecSnapshot, command_line, exec_event
+from daemon.actors.exec.actor import (
+    ExecActor,
+    ExecHost,
+    ExecRecord,
+    ExecSession,
+    ExecSnapshot,
+    command_line,
+    exec_event,
+)
 from daemon.actors.exec.lifecycle import State
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell, Registry
@@ -50,7 +58,8 @@ class Execs:
         return [
             session
             for session in self._registry
-            if session.snapshot.record.container_id == container.id and session.snapshot.state is not State.EXITED
+            if session.snapshot.record.container_id == container.id
+            and session.snapshot.state is not State.EXITED
         ]
 
     async def create(self, container: Container, config: ExecConfig) -> ExecSession:

@@ -25,6 +25,7 @@ from daemon.images.records import IMAGE_KIND, ImageRecord
 from daemon.journal import Record
 from daemon.wire import parse_record
 
+
 class Recorded(Protocol):
     """What recovery reads of the journal."""
 

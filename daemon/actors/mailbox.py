@@ -123,5 +123,3 @@ class Mailbox:
             await self._send.send(message)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise Unavailable(f"{self.name} has ended") from None
-
-

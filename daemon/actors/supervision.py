@@ -1,8 +1,8 @@
 """Keeps actors alive: the only code that starts them, and that starts them again.
 
-An actor that crashes is a bug, but one object's bug: it is logged, the actor is started anew from what is known of
-its object, and nothing else notices.  One that keeps crashing is started more and more slowly, never given up: its
-mailbox is always somebody's.
+An actor that crashes is a bug, but one object's bug: it is logged, the actor is started anew from
+what is known of its object, and nothing else notices.  One that keeps crashing is started more and
+more slowly, never given up: its mailbox is always somebody's.
 """
 
 from __future__ import annotations

@@ -35,7 +35,14 @@ LOG: Final = structlog.get_logger(__name__)
 
 
 class Conversation(TrioASGIHTTPConnection):
-    """One request as Quart-Trio serves it, but holding its client back."""
+    """One request as Quart-Trio serves it, but holding its client back and with a task less."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Take the request in and answer it, both at once."""
+        request = cast("Request", self._create_request_from_scope(send))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            await self.handle_request(nursery, request, send)
 
     async def handle_messages(  # type: ignore[override]  # as in Quart-Trio
         self, nursery: trio.Nursery, request: Request, receive: ASGIReceiveCallable

@@ -23,22 +23,20 @@ import math
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from http.client import responses
 from typing import Any, Final
 
 import attrs
-import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ConnectionState, H11SendableEvent, Scope
+from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ConnectionState, Scope
 from hypercorn.utils import parse_socket_addr
 
 from daemon.api.exchange import Exchange, ToClient
 from daemon.api.hijack import HIJACK
+from daemon.api.http1 import Http1
 from daemon.api.stream import HijackedStream
 from daemon.api.transport import Transport
 
@@ -56,24 +54,6 @@ class Site:
     app: AppWrapper
     config: Config
     context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
-
-
-class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1, less its own upgrades to HTTP/2, plus reason phrases."""
-
-    @property
-    def refused_input(self) -> bool:
-        """Whether the client may still be sending what nobody is going to read."""
-        return self.connection.their_state in {h11.SEND_BODY, h11.ERROR}
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Leave `Upgrade: h2c` to the handlers: buildx means a hijack by it."""
-
-    async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        if isinstance(event, h11.Response):  # docker-py shows the reason to its users
-            reason = responses.get(event.status_code, "")
-            event = h11.Response(status_code=event.status_code, headers=event.headers, reason=reason.encode())
-        await super()._send_h11_event(event)
 
 
 class Exchanges(TaskGroup):

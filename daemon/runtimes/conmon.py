@@ -1,11 +1,12 @@
 """Starts conmon, the monitor that keeps one container or exec session (conmon(8)).
 
-conmon holds the process's stdio and terminal, writes its log, serves its attach socket and in the end
-writes its exit code to a file.  All of that goes on without this daemon.  It tells us what it has started over
-the sync pipe, one line of JSON: {"data": PID} or {"data": -1, "message": "why not"}.
+conmon holds the process's stdio and terminal, writes its log, serves its attach socket and in the
+end writes its exit code to a file.  All of that goes on without this daemon.  It tells us what it
+has started over the sync pipe, one line of JSON: {"data": PID} or {"data": -1, "message": "why
+not"}.
 
-With `--sync` it does not fork away, so the process we spawn is the monitor itself: our child, in a session of
-its own, until we end; then it is init's.
+With `--sync` it does not fork away, so the process we spawn is the monitor itself: our child, in a
+session of its own, until we end; then it is init's.
 """
 
 from __future__ import annotations
@@ -121,7 +122,11 @@ async def execute(order: Order, connect: Callable[[], None]) -> Run:
     start_read, start_write = os.pipe()
     try:
         async with _pipe() as (sync, sync_write), _pipe() as (attach, attach_write):
-            pipes = {"_OCI_SYNCPIPE": sync_write, "_OCI_ATTACHPIPE": attach_write, "_OCI_STARTPIPE": start_read}
+            pipes = {
+                "_OCI_SYNCPIPE": sync_write,
+                "_OCI_ATTACHPIPE": attach_write,
+                "_OCI_STARTPIPE": start_read,
+            }
             async with _monitor(order, **pipes) as monitor:
                 os.write(start_write, b"go\n")  # once for the monitor itself ...
                 await _line(attach)

@@ -1,7 +1,8 @@
 """What a failed launch means: its HTTP class, its exit code and the words clients look for.
 
 A shell's convention: 127 there is no such program, 126 it cannot be executed, 128 anything else
-(api-contract section 3.11).  The docker CLI decides by fragments of the text (section 3.4), which runtimes spell differently.
+(api-contract section 3.11).  The docker CLI decides by fragments of the text (section 3.4), which
+runtimes spell differently.
 """
 
 from __future__ import annotations

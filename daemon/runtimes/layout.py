@@ -46,7 +46,12 @@ class Layout:
         """Make the directories that are always there; only root may look into them."""
         for root in (self.data_root, self.exec_root):
             root.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for private in (self.runtime_state, self.exec_root / "bundles", self.exec_root / "execs", self.data_root / "containers"):
+        for private in (
+            self.runtime_state,
+            self.exec_root / "bundles",
+            self.exec_root / "execs",
+            self.data_root / "containers",
+        ):
             private.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -49,16 +49,15 @@ def parse(line: bytes) -> Record | None:
     NULs before a record are the hole that a power cut has left in front of it.
     """
     found = _LINE.fullmatch(line.lstrip(NUL))
-    if found is None or _epoch(found[1][:19], found[1][29:]) is None:
+    if found is None:
         return None
     return Record(found[1], found[2], found[3] == b"P", found[4])
 
 
-def time_ns(record: Record) -> int:
-    """Return when it was written, in nanoseconds since the epoch."""
+def time_ns(record: Record) -> int | None:
+    """Return when it was written, in nanoseconds since the epoch; None if its time is damaged."""
     seconds = _epoch(record.stamp[:19], record.stamp[29:])
-    assert seconds is not None  # parse has seen to it
-    return seconds * _SECOND + int(record.stamp[20:29])
+    return None if seconds is None else seconds * _SECOND + int(record.stamp[20:29])
 
 
 def utc(stamp: bytes) -> bytes:
@@ -66,7 +65,8 @@ def utc(stamp: bytes) -> bytes:
     if stamp[29:] in {b"+00:00", b"Z"}:
         return stamp[:29] + b"Z"
     seconds = _epoch(stamp[:19], stamp[29:])
-    assert seconds is not None
+    if seconds is None:
+        return stamp
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode() + stamp[19:29] + b"Z"
 
 

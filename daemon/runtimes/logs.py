@@ -103,7 +103,7 @@ class LogReader:
         kept = 0
         for line in lines.split(b"\n")[:-1]:
             record = parse(line)
-            if record is not None and time_ns(record) > self._until_ns:
+            if record is not None and (time_ns(record) or 0) > self._until_ns:
                 self._end = self._position
                 break
             kept += len(line) + 1

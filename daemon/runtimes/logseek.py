@@ -137,9 +137,10 @@ async def _first(log: LogFile, start: int, end: int, accepts: Callable[[bytes], 
 
 
 def _sound(line: bytes) -> bool:
-    return parse(line) is not None
+    return _written_since(line, 0)
 
 
 def _written_since(line: bytes, since_ns: int) -> bool:
     record = parse(line)
-    return record is not None and time_ns(record) >= since_ns
+    written_ns = time_ns(record) if record else None
+    return written_ns is not None and written_ns >= since_ns

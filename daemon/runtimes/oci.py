@@ -32,7 +32,7 @@ class OciRuntime:
 
     @property
     def accepts_bpf(self) -> bool:
-        """Whether it loads a compiled seccomp filter from an annotation (crun(1), run.oci.seccomp_bpf_data)."""
+        """Whether it loads a compiled filter (crun(1), run.oci.seccomp_bpf_data)."""
         return Path(self.path).name == "crun"
 
     async def start(self, container_id: str) -> None:

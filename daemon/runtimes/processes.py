@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess  # noqa: S404  the one place that starts what must outlive us
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,7 @@ async def spawn(
     """
 
     def start() -> int:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ def started_ticks(pid: int) -> int | None:
 
 
 @contextmanager
-def held(pid: int, ticks: int | None) -> Iterator[int | None]:
+def held(pid: int, ticks: int | None) -> Generator[int | None, None, None]:
     """Yield a pidfd of the process that `pid` and `ticks` identify, or None if it is gone."""
     try:
         pidfd = os.pidfd_open(pid)
@@ -91,4 +91,4 @@ async def wait_ended(pid: int, ticks: int | None) -> None:
             return
         await trio.lowlevel.wait_readable(pidfd)
         with contextlib.suppress(ChildProcessError):  # after a restart it is somebody else's child
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)  # ruff: ignore[wait-for-process-in-async-function]  it has ended

@@ -58,7 +58,10 @@ def select(printed: str, pids: frozenset[int]) -> ProcessTable:
         raise Failed("Couldn't find PID field in ps output")
     column = titles.index("PID")
     split = (line.split(None, len(titles) - 1) for line in lines[1:])
-    return ProcessTable(titles, [row for row in split if len(row) > column and row[column].isdecimal() and int(row[column]) in pids])
+    return ProcessTable(
+        titles,
+        [row for row in split if len(row) > column and row[column].isdecimal() and int(row[column]) in pids],
+    )
 
 
 def pids_with(pid: int) -> frozenset[int]:
@@ -70,7 +73,7 @@ def pids_with(pid: int) -> frozenset[int]:
 
 
 def _cgroup(pid: int) -> Path:
-    """Return the directory of the process's cgroup, in whichever hierarchy tells (cgroups(7), /proc/PID/cgroup)."""
+    """Return the directory of the process's cgroup in a hierarchy that tells (cgroups(7))."""
     for controllers, path in _memberships(pid):
         if controllers == "" and (CGROUP_ROOT / "cgroup.controllers").exists():
             return CGROUP_ROOT / path

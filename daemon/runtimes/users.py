@@ -112,7 +112,8 @@ def _groups(rootfs: Path) -> Iterator[_Group]:
     for fields in _lines(rootfs, "/etc/group"):
         match fields:
             case [name, _, gid, *members] if _is_id(gid):
-                yield _Group(name, int(gid), tuple(members[0].split(",")) if members else ())
+                names = members[0].split(",") if members else []
+                yield _Group(name, int(gid), tuple(member for member in names if member))
 
 
 def _is_id(text: str) -> bool:

@@ -70,10 +70,11 @@ class Docker:
         assert result.code == 0 or not ok, f"docker {' '.join(arguments)}: {result.err}"
         return result
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start one command with pipes; whoever calls waits for it or kills it."""
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
-        return subprocess.Popen([self.program, *arguments], env=self.environment, **streams)
+        pipe = subprocess.PIPE
+        command = [self.program, *arguments]
+        return subprocess.Popen(command, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def run(self, *arguments: str, stdin: bytes = b"", ok: bool = True) -> Result:
         """Run `docker run --rm ...`."""
@@ -84,8 +85,9 @@ class Docker:
         return self("run", "-d", *arguments).out.strip()
 
     def sleeper(self, *options: str) -> str:
-        """Start a container that does nothing, but dies at once when told to; return its id."""
-        return self.detached("--init=false", *options, "busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+        """Start a container that does nothing, but ends at once when told to; return its id."""
+        script = "trap 'exit 0' TERM; sleep 100000 & wait"  # a shell handles signals only between commands
+        return self.detached(*options, "busybox", "sh", "-c", script)
 
     def inspect(self, what: str) -> dict[str, Any]:
         """Return the one object that `docker inspect` finds."""
@@ -109,7 +111,9 @@ def connect(url: str, home: Path) -> Docker:
     """Return a CLI for the engine at `url` that has `home` for its own files."""
     home.mkdir(exist_ok=True)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER")}
-    return Docker(docker_program(), inherited | {"DOCKER_HOST": url, "DOCKER_CONFIG": str(home), "HOME": str(home)})
+    return Docker(
+        docker_program(), inherited | {"DOCKER_HOST": url, "DOCKER_CONFIG": str(home), "HOME": str(home)}
+    )
 
 
 def import_busybox(docker: Docker) -> None:

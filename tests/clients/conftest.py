@@ -39,7 +39,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def _containers_ever(cli: Docker) -> set[str]:
     """Read from the events, which miss none, which containers there have been."""
     options = ("--since", "0", "--until", "0s", "--filter", "event=create", "--filter", "type=container")
-    return {json.loads(line)["Actor"]["ID"] for line in cli("events", *options, "--format", "{{json .}}").lines}
+    return {
+        json.loads(line)["Actor"]["ID"] for line in cli("events", *options, "--format", "{{json .}}").lines
+    }
 
 
 @pytest.fixture

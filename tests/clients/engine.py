@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,12 +27,12 @@ class Engine:
     process: subprocess.Popen[bytes]
 
     @property
-    def socket(self) -> Path:
+    def socket_path(self) -> Path:
         return self.root / "exec" / "longshore.sock"
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket}"
+        return f"unix://{self.socket_path}"
 
     @property
     def log(self) -> str:
@@ -43,7 +42,7 @@ class Engine:
         """Open a connection of our own, to say what no client would."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(START_SECONDS)
-        connection.connect(str(self.socket))
+        connection.connect(str(self.socket_path))
         return connection
 
 
@@ -57,7 +56,7 @@ def command(root: Path, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def running(root: Path, *arguments: str) -> Iterator[Engine]:
+def running(root: Path, *arguments: str) -> Generator[Engine, None, None]:
     """Run an engine with its state under `root` until the block ends.
 
     An engine that has not stopped in time is killed, which is an error.
@@ -70,7 +69,6 @@ def running(root: Path, *arguments: str) -> Iterator[Engine]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=os.environ | {"PYTHONDEVMODE": ""},
         )
     engine = Engine(root, process)
     try:

@@ -44,7 +44,9 @@ def test_privileged_has_all_capabilities(docker: Docker, container: str) -> None
 
 
 @pytest.mark.parametrize(("program", "code"), [("no-such-program", 127), ("/etc/passwd", 126)])
-def test_what_cannot_run_has_the_shells_codes(docker: Docker, container: str, program: str, code: int) -> None:
+def test_what_cannot_run_has_the_shells_codes(
+    docker: Docker, container: str, program: str, code: int
+) -> None:
     assert docker("exec", container, program, ok=False).code == code
 
 
@@ -67,9 +69,8 @@ def test_an_unknown_user_is_named(docker: Docker, container: str) -> None:
 
 
 def test_exec_processes_end_with_their_container(docker: Docker, container: str) -> None:
-    waiting = docker.start("exec", container, "sleep", "1000")
-    script = "until pidof sleep | grep -q ' *'; do sleep 0.05; done"
-    docker("exec", container, "sh", "-c", script)
+    waiting = docker.start("exec", container, "sh", "-c", "touch /tmp/up; exec sleep 1000")
+    docker("exec", container, "sh", "-c", "until [ -e /tmp/up ]; do sleep 0.05; done")
     docker("kill", container)
     waiting.communicate(timeout=20)
     assert waiting.returncode == 137

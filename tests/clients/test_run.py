@@ -83,7 +83,9 @@ def test_a_container_that_could_not_start_is_removed_too(docker: Docker) -> None
 
 
 def test_the_environment_is_as_given(docker: Docker) -> None:
-    result = docker.run("-e", "A=one two", "-e", "EMPTY=", "busybox", "sh", "-c", 'echo "$A|$EMPTY|$PATH|$HOME"')
+    result = docker.run(
+        "-e", "A=one two", "-e", "EMPTY=", "busybox", "sh", "-c", 'echo "$A|$EMPTY|$PATH|$HOME"'
+    )
     assert result.out == "one two||/bin|/root\n"
 
 
@@ -137,17 +139,24 @@ def test_a_read_only_root_cannot_be_written_but_a_tmpfs_can(docker: Docker) -> N
 )
 def test_limits_are_seen_inside(docker: Docker, runtime: str, option: str, kind: str, value: str) -> None:
     v1, v2 = CGROUP_FILES[kind]
-    assert docker.run(runtime, option, "busybox", "sh", "-c", f"cat {v1} {v2} 2>/dev/null", ok=False).out.strip() == value
+    assert (
+        docker.run(runtime, option, "busybox", "sh", "-c", f"cat {v1} {v2} 2>/dev/null", ok=False).out.strip()
+        == value
+    )
 
 
 def test_cpus_become_a_quota(docker: Docker, runtime: str) -> None:
     script = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null"
-    assert docker.run(runtime, "--cpus=0.5", "busybox", "sh", "-c", script, ok=False).out.split()[0] == "50000"
+    assert (
+        docker.run(runtime, "--cpus=0.5", "busybox", "sh", "-c", script, ok=False).out.split()[0] == "50000"
+    )
 
 
 def test_too_much_memory_is_137_and_told(docker: Docker, runtime: str) -> None:
     hog = "x=0123456789abcdef; while :; do x=$x$x; done"
-    container = docker("create", runtime, "--memory=16m", "--memory-swap=16m", "busybox", "sh", "-c", hog).out.strip()
+    container = docker(
+        "create", runtime, "--memory=16m", "--memory-swap=16m", "busybox", "sh", "-c", hog
+    ).out.strip()
     docker("start", "-a", container, ok=False)
     state = docker.inspect(container)["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (137, True)
@@ -158,7 +167,9 @@ def test_the_entrypoint_can_be_replaced(docker: Docker) -> None:
 
 
 def test_host_name_and_files_are_the_containers_own(docker: Docker) -> None:
-    script = "hostname; cat /etc/hostname; grep -c myhost /etc/hosts; test -s /etc/resolv.conf && echo resolves"
+    script = (
+        "hostname; cat /etc/hostname; grep -c myhost /etc/hosts; test -s /etc/resolv.conf && echo resolves"
+    )
     result = docker.run("--hostname", "myhost", "busybox", "sh", "-c", script)
     assert result.lines[:3] == ["myhost", "myhost", "1"]
 

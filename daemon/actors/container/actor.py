@@ -1,11 +1,12 @@
 """The owner of one container: the only code that changes its state.
 
-It takes one message at a time, looks it up in the table, commits what comes of it, shows it, and only then acts
-and answers.  Slow work is done by child tasks that report back as messages (`effects.py`), so a container that is
-being started can still be killed, and one whose runtime hangs can still be asked.
+It takes one message at a time, looks it up in the table, commits what comes of it, shows it, and
+only then acts and answers.  Slow work is done by child tasks that report back as messages
+(`effects.py`), so a container that is being started can still be killed, and one whose runtime
+hangs can still be asked.
 
-Every request that was taken is answered, whatever happens: a crash of the actor refuses those that are
-open, and the supervisor starts it anew from its record.
+Every request that was taken is answered, whatever happens: a crash of the actor refuses those that
+are open, and the supervisor starts it anew from its record.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import DEFEATED, FAILS, RESUME, SETTLED, Effect, State, step
 from daemon.actors.container.refusals import refusal
 from daemon.actors.container.snapshot import ContainerSnapshot
-from daemon.actors.mailbox import Command, Event, Mailbox, Request
+from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
 from daemon.errors import Conflict, EngineError, NotFound, Unavailable
 from daemon.journal import EventDraft, Ledger, Name, NameTaken, Record, Transaction

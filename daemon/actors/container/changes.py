@@ -1,6 +1,7 @@
 """How a message changes a container's snapshot, apart from its state, which is the table's.
 
-One function for each message that says something new; pure, so that a transition can be tried before it is committed.
+One function for each message that says something new; pure, so that a transition can be tried
+before it is committed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import Any, Final
 import attrs
 
 from daemon.actors.container.lifecycle import LAUNCHING, State
-from daemon.actors.container.messages import DeleteFailed, Exited, Initialized, LaunchFailed, Lost, Rename, Started
+from daemon.actors.container.messages import (
+    DeleteFailed,
+    Exited,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Rename,
+    Started,
+)
 from daemon.actors.container.snapshot import ContainerSnapshot
 
 EXIT_UNKNOWN: Final = 255  # what dockerd reports for an exit that nobody saw

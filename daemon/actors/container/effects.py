@@ -1,7 +1,8 @@
 """What a container's actor does on behalf of a transition.
 
-An effect returns at once: what takes time is a child task, which reports to the actor's mailbox.  Only the launch knows
-the order of things within one run; whether they may happen at all is the table's business.
+An effect returns at once: what takes time is a child task, which reports to the actor's mailbox.
+Only the launch knows the order of things within one run; whether they may happen at all is the
+table's business.
 """
 
 from __future__ import annotations

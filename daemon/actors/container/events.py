@@ -1,7 +1,8 @@
 """Which events a transition puts into the journal (api-contract section 3.13).
 
-Some tell of the message (`die`), some of an effect (`kill`, whatever sent the signal), some of what clients had asked
-for and now have (`stop`, `restart`).  They are committed together with the record, in this order.
+Some tell of the message (`die`), some of an effect (`kill`, whatever sent the signal), some of what
+clients had asked for and now have (`stop`, `restart`).  They are committed together with the
+record, in this order.
 """
 
 from __future__ import annotations

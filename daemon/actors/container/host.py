@@ -1,7 +1,7 @@
 """What a container's actor needs of the host: the seam at which a fake takes its place in tests.
 
-Nothing behind it decides anything, and each method may be called again after a crash: what is already so is left
-so.  Errors of the host come as leaves of `daemon.errors`.
+Nothing behind it decides anything, and each method may be called again after a crash: what is
+already so is left so.  Errors of the host come as leaves of `daemon.errors`.
 """
 
 from __future__ import annotations

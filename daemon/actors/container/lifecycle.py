@@ -94,6 +94,7 @@ LAUNCHING: Final = (S.STARTING, S.INITIALIZED)
 ALIVE: Final = (S.RUNNING, S.PAUSING, S.PAUSED, S.RESUMING)
 CLEARING: Final = (S.STOPPED, S.UNKNOWN)
 AT_REST: Final = (S.CONFIGURED, S.EXITED)
+PASSED: Final = (*AT_REST, *LAUNCHING, *CLEARING, S.REMOVING, S.DEAD)  # whatever ran before has ended
 PERMANENT: Final = tuple(state for state in State if state is not S.REMOVED)
 
 
@@ -110,27 +111,27 @@ def _go(
 # fmt: off
 TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     # starting
-    **_go(AT_REST,             Start,        S.STARTING, E.LAUNCH),
-    **_go(AT_REST,             Restart,      S.STARTING, E.LAUNCH),
-    **_go((S.STARTING,),       Initialized,  S.INITIALIZED, E.CONNECT),
-    **_go((S.INITIALIZED,),    Started,      S.RUNNING),
-    **_go(LAUNCHING,           LaunchFailed, S.STOPPED, E.CLEAN_UP),
+    **_go(AT_REST, Start, S.STARTING, E.LAUNCH),
+    **_go(AT_REST, Restart, S.STARTING, E.LAUNCH),
+    **_go((S.STARTING,), Initialized, S.INITIALIZED, E.CONNECT),
+    **_go((S.INITIALIZED,), Started, S.RUNNING),
+    **_go(LAUNCHING, LaunchFailed, S.STOPPED, E.CLEAN_UP),
     **_stay((*LAUNCHING, *CLEARING, S.STOPPING), Start, E.POSTPONE),
     **_stay((*LAUNCHING, *CLEARING, S.STOPPING), Restart, E.POSTPONE),
 
     # stopping; a later stop may shorten the grace of an earlier one
-    **_go((S.STARTING,),       Stop,         S.STOPPING, E.ABORT),
-    **_go((S.STARTING,),       Kill,         S.STOPPING, E.ABORT),
-    **_go((S.STARTING,),       ForceRemove,  S.STOPPING, E.ABORT, E.POSTPONE),
-    **_go((S.INITIALIZED, S.RUNNING), Stop,  S.STOPPING, E.SIGNAL, E.ARM_GRACE),
-    **_go((S.RUNNING,),        Restart,      S.STOPPING, E.SIGNAL, E.ARM_GRACE, E.POSTPONE),
-    **_go((S.INITIALIZED, S.RUNNING), Kill,  S.STOPPING, E.KILL),
+    **_go((S.STARTING,), Stop, S.STOPPING, E.ABORT),
+    **_go((S.STARTING,), Kill, S.STOPPING, E.ABORT),
+    **_go((S.STARTING,), ForceRemove, S.STOPPING, E.ABORT, E.POSTPONE),
+    **_go((S.INITIALIZED, S.RUNNING), Stop, S.STOPPING, E.SIGNAL, E.ARM_GRACE),
+    **_go((S.RUNNING,), Restart, S.STOPPING, E.SIGNAL, E.ARM_GRACE, E.POSTPONE),
+    **_go((S.INITIALIZED, S.RUNNING), Kill, S.STOPPING, E.KILL),
     **_go((S.INITIALIZED, S.RUNNING), ForceRemove, S.STOPPING, E.KILL, E.POSTPONE),
     **_stay((S.INITIALIZED, S.RUNNING, S.PAUSED, S.STOPPING), Signal, E.SIGNAL),
-    **_stay((S.STOPPING,),     Stop,         E.ARM_GRACE),
-    **_stay((S.STOPPING,),     Kill,         E.KILL),
-    **_stay((S.STOPPING,),     ForceRemove,  E.KILL, E.POSTPONE),
-    **_stay((S.STOPPING,),     GraceExpired, E.KILL),
+    **_stay((S.STOPPING,), Stop, E.ARM_GRACE),
+    **_stay((S.STOPPING,), Kill, E.KILL),
+    **_stay((S.STOPPING,), ForceRemove, E.KILL, E.POSTPONE),
+    **_stay((S.STOPPING,), GraceExpired, E.KILL),
 
     # a frozen process hears no signal, so it is thawed to be stopped
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), Stop, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE),
@@ -139,44 +140,44 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), ForceRemove, S.STOPPING, E.KILL, E.THAW, E.POSTPONE),
 
     # freezing
-    **_go((S.RUNNING,),        Pause,        S.PAUSING, E.FREEZE),
-    **_go((S.PAUSING,),        Frozen,       S.PAUSED),
-    **_go((S.PAUSING,),        FreezeFailed, S.RUNNING),
-    **_go((S.PAUSED,),         Unpause,      S.RESUMING, E.THAW),
-    **_go((S.RESUMING,),       Thawed,       S.RUNNING),
-    **_go((S.RESUMING,),       ThawFailed,   S.PAUSED),
-    **_stay((S.PAUSING,),      Unpause,      E.POSTPONE),
-    **_stay((S.RESUMING,),     Pause,        E.POSTPONE),
-    **_stay((S.STOPPING,),     Frozen,       E.THAW),  # the stop came while it was being frozen
+    **_go((S.RUNNING,), Pause, S.PAUSING, E.FREEZE),
+    **_go((S.PAUSING,), Frozen, S.PAUSED),
+    **_go((S.PAUSING,), FreezeFailed, S.RUNNING),
+    **_go((S.PAUSED,), Unpause, S.RESUMING, E.THAW),
+    **_go((S.RESUMING,), Thawed, S.RUNNING),
+    **_go((S.RESUMING,), ThawFailed, S.PAUSED),
+    **_stay((S.PAUSING,), Unpause, E.POSTPONE),
+    **_stay((S.RESUMING,), Pause, E.POSTPONE),
+    **_stay((S.STOPPING,), Frozen, E.THAW),  # the stop came while it was being frozen
 
     # ending
-    **_go((*ALIVE, S.STOPPING), Exited,      S.STOPPED, E.CLEAN_UP),
-    **_go((*ALIVE, S.STOPPING), Lost,        S.UNKNOWN, E.CLEAN_UP),
-    **_go((S.STOPPING,),       LaunchFailed, S.STOPPED, E.CLEAN_UP),
-    **_stay((S.STOPPING,),     Initialized,  E.KILL),  # too late to break the launch off
-    **_stay((S.STOPPING,),     Started),
-    **_go(CLEARING,            CleanedUp,    S.EXITED, E.AUTO_REMOVE),
+    **_go((*ALIVE, S.STOPPING), Exited, S.STOPPED, E.CLEAN_UP),
+    **_go((*ALIVE, S.STOPPING), Lost, S.UNKNOWN, E.CLEAN_UP),
+    **_go((S.STOPPING,), LaunchFailed, S.STOPPED, E.CLEAN_UP),
+    **_stay((S.STOPPING,), Initialized, E.KILL),  # too late to break the launch off
+    **_stay((S.STOPPING,), Started),
+    **_go(CLEARING, CleanedUp, S.EXITED, E.AUTO_REMOVE),
 
     # removing
-    **_go((*AT_REST, S.DEAD),  Remove,       S.REMOVING, E.DELETE),
-    **_go((*AT_REST, S.DEAD),  ForceRemove,  S.REMOVING, E.DELETE),
-    **_stay(CLEARING,          Remove,       E.POSTPONE),
-    **_stay(CLEARING,          ForceRemove,  E.POSTPONE),
-    **_go((S.REMOVING,),       Deleted,      S.REMOVED),
-    **_go((S.REMOVING,),       DeleteFailed, S.DEAD),
+    **_go((*AT_REST, S.DEAD), Remove, S.REMOVING, E.DELETE),
+    **_go((*AT_REST, S.DEAD), ForceRemove, S.REMOVING, E.DELETE),
+    **_stay(CLEARING, Remove, E.POSTPONE),
+    **_stay(CLEARING, ForceRemove, E.POSTPONE),
+    **_go((S.REMOVING,), Deleted, S.REMOVED),
+    **_go((S.REMOVING,), DeleteFailed, S.DEAD),
 
     # facts that came too late to matter
-    **_stay((*AT_REST, *LAUNCHING, *ALIVE, *CLEARING, S.REMOVING, S.DEAD), GraceExpired),
-    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.REMOVING, S.DEAD), Frozen),
-    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.REMOVING, S.DEAD), FreezeFailed),
-    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING, S.REMOVING, S.DEAD), Thawed),
-    **_stay((*AT_REST, *LAUNCHING, *CLEARING, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING, S.REMOVING, S.DEAD), ThawFailed),
+    **_stay((*PASSED, *ALIVE), GraceExpired),
+    **_stay((*PASSED, S.RUNNING), Frozen),
+    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED), FreezeFailed),
+    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING), Thawed),
+    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING), ThawFailed),
 
     # what changes no state
     **_stay((S.RUNNING, S.PAUSED, S.STOPPING), Resize, E.RESIZE),
-    **_stay(PERMANENT,         Rename),
-    **_stay(PERMANENT,         Attach,       E.OPEN_SESSION),
-    **_stay(PERMANENT,         Note),
+    **_stay(PERMANENT, Rename),
+    **_stay(PERMANENT, Attach, E.OPEN_SESSION),
+    **_stay(PERMANENT, Note),
 })
 # fmt: on
 

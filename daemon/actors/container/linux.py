@@ -1,4 +1,4 @@
-"""The host of the container actors: graph driver, bundle, runtime and monitor, in the order a launch needs them."""
+"""The container actors' host: graph driver, bundle, runtime and monitor, in a launch's order."""
 
 from __future__ import annotations
 

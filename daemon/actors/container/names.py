@@ -10,21 +10,23 @@ from daemon.errors import InvalidParameter
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
-MOODS: Final = (
-    "able airy amber ample arctic balmy bold brave breezy bright brisk calm candid clear clever coastal cosy crisp "
-    "deep distant eager early easy even fair fast fine firm fleet fond free fresh gentle glad golden grand great "
-    "hardy hazy honest idle jolly keen kind late level light lively local loyal lucid mellow merry mild misty modest "
-    "neat nimble noble northern ocean open patient placid plain polar proud quick quiet rapid ready robust rosy "
-    "salty sandy serene sharp silent silver sleek smooth snug sober solid southern spry stable steady still stout "
-    "sunny sure swift tidal tidy true upbeat vivid warm wide windy wise witty"
-).split()
-SAILORS: Final = (
-    "amundsen anson baffin baret barents barth bass beaufort bering bligh bougainville cabot cavendish chichester "
-    "cook cortereal crozier davis dias drake duperrey elcano erikson fitzroy flinders franklin frobisher gama "
-    "gray hawkins hudson humboldt kotzebue laperouse lisiansky magellan malaspina mawson mccarthy nansen naomi "
-    "nelson nordenskiold parry peary piri polo pytheas raleigh rennell ross scott shackleton slocum tasman "
-    "torres urdaneta vancouver vespucci wallis weddell wilkes zheng"
-).split()
+MOODS: Final = """
+    able airy amber ample arctic balmy bold brave breezy bright brisk calm candid clear clever
+    coastal cosy crisp deep distant eager early easy even fair fast fine firm fleet fond free
+    fresh gentle glad golden grand great hardy hazy honest idle jolly keen kind late level light
+    lively local loyal lucid mellow merry mild misty modest neat nimble noble northern ocean
+    open patient placid plain polar proud quick quiet rapid ready robust rosy salty sandy serene
+    sharp silent silver sleek smooth snug sober solid southern spry stable steady still stout
+    sunny sure swift tidal tidy true upbeat vivid warm wide windy wise witty
+""".split()  # ruff: ignore[split-static-string]  a list has a line a word
+SAILORS: Final = """
+    amundsen anson baffin baret barents barth bass beaufort bering bligh bougainville cabot
+    cavendish chichester cook cortereal crozier davis dias drake duperrey elcano erikson fitzroy
+    flinders franklin frobisher gama gray hawkins hudson humboldt kotzebue laperouse lisiansky
+    magellan malaspina mawson mccarthy nansen naomi nelson nordenskiold parry peary piri polo
+    pytheas raleigh rennell ross scott shackleton slocum tasman torres urdaneta vancouver
+    vespucci wallis weddell wilkes zheng
+""".split()  # ruff: ignore[split-static-string]  a list has a line a word
 
 
 def check_name(name: str) -> None:

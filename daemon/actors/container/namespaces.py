@@ -39,9 +39,15 @@ class NamespaceFinder:
 
         """
         host_config = record.host_config
-        modes = {"network": host_config.network_mode, "ipc": host_config.ipc_mode, "pid": host_config.pid_mode}
+        modes = {
+            "network": host_config.network_mode,
+            "ipc": host_config.ipc_mode,
+            "pid": host_config.pid_mode,
+        }
         return {
-            kind: self._file(kind, mode.removeprefix(PREFIX)) for kind, mode in modes.items() if mode.startswith(PREFIX)
+            kind: self._file(kind, mode.removeprefix(PREFIX))
+            for kind, mode in modes.items()
+            if mode.startswith(PREFIX)
         }
 
     def _file(self, kind: str, reference: str) -> Path:

@@ -1,7 +1,7 @@
 """What a client reads when the state table refuses its command.
 
-The texts are those that clients of dockerd match (api-contract sections 3.4 and 3.6).  In them `{id}` is the
-full id and `{name}` the name.
+The texts are those that clients of dockerd match (api-contract sections 3.4 and 3.6).  In them
+`{id}` is the full id and `{name}` the name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ CANNOT_KILL: Final = (Conflict, "cannot kill container: {name}: container {id} i
 UNDER_REMOVAL: Final = (Conflict, "removal of container {name} is already in progress")
 STILL_RUNNING: Final = (
     Conflict,
-    'cannot remove container "{name}": container is running: stop the container before removing or force remove',
+    'cannot remove container "{name}": '
+    "container is running: stop the container before removing or force remove",
 )
 
 BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingProxyType(

@@ -1,8 +1,9 @@
 """The owner of one exec session.
 
-Works as a container's actor does (`daemon.actors.container.actor`): one message at a time, commit, show, act, answer.  In
-the journal is only what runs, so that a restarted engine goes on watching it; what has ended can be
-inspected for a while (`KEEP_SECONDS`, as dockerd's five minutes) and is then forgotten.
+Works as a container's actor does (`daemon.actors.container.actor`): one message at a time, commit,
+show, act, answer.  In the journal is only what runs, so that a restarted engine goes on watching
+it; what has ended can be inspected for a while (`KEEP_SECONDS`, as dockerd's five minutes) and is
+then forgotten.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class ExecSnapshot:
 class ExecHost(Protocol):
     """What an exec session's actor needs of the host."""
 
-    async def execute(self, container: Container, record: ExecRecord, start: StartExec) -> tuple[Run, AttachSession]:
+    async def execute(
+        self, container: Container, record: ExecRecord, start: StartExec
+    ) -> tuple[Run, AttachSession]:
         """Start the process; its stdio is connected before it runs.
 
         Raises:

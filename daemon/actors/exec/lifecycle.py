@@ -90,13 +90,13 @@ Step = tuple[State, tuple[Effect, ...]]
 
 # fmt: off
 TABLE: Final[Mapping[tuple[State, type[Command[Any]] | type[Event]], Step]] = MappingProxyType({
-    (State.CREATED,  StartExec):   (State.STARTING, (Effect.LAUNCH,)),
+    (State.CREATED, StartExec):   (State.STARTING, (Effect.LAUNCH,)),
     (State.STARTING, ExecStarted): (State.RUNNING, ()),
     (State.STARTING, ExecFailed):  (State.EXITED, (Effect.CLEAN_UP,)),
-    (State.RUNNING,  ExecExited):  (State.EXITED, (Effect.CLEAN_UP,)),
-    (State.RUNNING,  ResizeExec):  (State.RUNNING, (Effect.RESIZE,)),
-    (State.RUNNING,  NoteExec):    (State.RUNNING, (Effect.NOTE,)),
-    (State.EXITED,   NoteExec):    (State.EXITED, (Effect.NOTE,)),  # it ended while its client detached
+    (State.RUNNING, ExecExited):  (State.EXITED, (Effect.CLEAN_UP,)),
+    (State.RUNNING, ResizeExec):  (State.RUNNING, (Effect.RESIZE,)),
+    (State.RUNNING, NoteExec):    (State.RUNNING, (Effect.NOTE,)),
+    (State.EXITED, NoteExec):    (State.EXITED, (Effect.NOTE,)),  # it ended while its client detached
 })
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""The host of the exec actors: a process document, a monitor, and its stdio connected before anything runs."""
+"""The exec actors' host: a process document, a monitor, and stdio connected before anything runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class LinuxExecHost:
 
     async def clean_up(self, record: ExecRecord) -> None:
         """Delete the session's files; its process and monitor have ended."""
-        await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)  # noqa: FBT003  ignore_errors
+        await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)
 
     def _files(self, record: ExecRecord) -> conmon.MonitorFiles:
         return self.layout.exec_session(record.id, record.container_id)

@@ -1,7 +1,7 @@
 """Which containers a list shows: the filters of `docker ps`, as one table of predicates.
 
-Values of one key are alternatives, except of `label`, which must all be there; different keys must all hold (api-contract
-section 3.2).
+Values of one key are alternatives, except of `label`, which must all be there; different keys must
+all hold (api-contract section 3.2).
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def _holds(one: ContainerSnapshot, key: str, values: Sequence[str]) -> bool:
 def _check(given: Filters) -> None:
     for value in given.get("status", ()):
         if value not in STATES:
-            raise InvalidParameter(f"invalid filter 'status={value}': it must be one of {', '.join(sorted(STATES))}")
+            raise InvalidParameter(
+                f"invalid filter 'status={value}': it must be one of {', '.join(sorted(STATES))}"
+            )
     for value in given.get("health", ()):
         if value not in HEALTH:
             raise InvalidParameter(f"invalid filter 'health={value}'")

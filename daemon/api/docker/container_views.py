@@ -1,8 +1,8 @@
 """A container as Docker's API shows it: one item of the list, and inspect.
 
-A snapshot never changes, so what is made of it is kept with it and a busy list is a join of ready bytes.  Only the
-words for how long it has been so change with time; they are put in when the list is asked for.
-Version differences: api-contract section 3.20.
+A snapshot never changes, so what is made of it is kept with it and a busy list is a join of ready
+bytes.  Only the words for how long it has been so change with time; they are put in when the list
+is asked for. Version differences: api-contract section 3.20.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def _list_item(snapshot: ContainerSnapshot, version: Version, image: str) -> dic
 
 def command_line(path: str, args: tuple[str, ...]) -> str:
     """Return the command as the list shows it: arguments with blanks are quoted."""
-    return " ".join(f"'{word}'" if any(letter.isspace() for letter in word) else word for word in (path, *args))
+    return " ".join(
+        f"'{word}'" if any(letter.isspace() for letter in word) else word for word in (path, *args)
+    )
 
 
 def _inspect(snapshot: ContainerSnapshot) -> dict[str, Any]:

@@ -30,5 +30,9 @@ def in_words(nanoseconds: int) -> str:
     seconds = max(nanoseconds, 0) // NANOSECONDS
     for limit, words, unit in STEPS:
         if seconds < limit:
-            return words.format((seconds + unit // 2) // unit if unit == HOUR else seconds // unit) if unit else words
+            return (
+                words.format((seconds + unit // 2) // unit if unit == HOUR else seconds // unit)
+                if unit
+                else words
+            )
     return f"{seconds // YEAR} years"

@@ -85,7 +85,7 @@ def _console_size(body: StartBody) -> tuple[int, int] | None:
     size = body.console_size
     if size is None or api_version() < (1, 42):
         return None
-    if len(size) != 2:  # noqa: PLR2004  height and width
+    if len(size) != 2:
         raise InvalidParameter("ConsoleSize must be height and width")
     return size[0], size[1]
 

@@ -52,7 +52,8 @@ async def start(name: str) -> Response:
     """Start a container and answer once it runs."""
     if len(await current_body()) > TOLERATED_BODY_BYTES:
         raise InvalidParameter(
-            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+            "starting container with non-empty request body was deprecated since API v1.22 "
+            "and removed in v1.24"
         )
     return await _ask(name, Start())
 

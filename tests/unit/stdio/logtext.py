@@ -27,7 +27,7 @@ def naively(log: bytes, selection: Selection) -> list[bytes]:
         for text in log.split(b"\n")[:-1]
         if (record := parse(text)) is not None
         and record.stream in selection.streams
-        and selection.since_ns <= time_ns(record) <= selection.until_ns
+        and selection.since_ns <= (time_ns(record) or 0) <= selection.until_ns
     ]
     wanted: list[bytes] = []
     left = len(log) if selection.tail is None else selection.tail

@@ -66,7 +66,7 @@ def _probe_breaks(field: str) -> Callable[[Case], bool]:
 
 
 def _shares_network_and(wants: Callable[[Case], object]) -> Callable[[Case], bool]:
-    """Make a condition: it is to have another container's network, but the client wants its own of something."""
+    """Make a condition: the network is another container's, but the client wants something of its own there."""
     return lambda case: case.host_config.network_mode.startswith("container:") and bool(wants(case))
 
 

@@ -87,9 +87,9 @@ def test_a_mount_over_dev_takes_away_all_that_is_below() -> None:
 
 
 def test_the_engines_files_are_mounted_read_only_with_the_root() -> None:
-    files = {"hosts_path": Path("/c/hosts")}
-    assert "rw" in mount_at(build_spec(inputs(**files)), "/etc/hosts")["options"]
-    locked = build_spec(inputs(host_config=attrs.evolve(PLAIN, readonly_rootfs=True), **files))
+    hosts = Path("/c/hosts")
+    assert "rw" in mount_at(build_spec(inputs(hosts_path=hosts)), "/etc/hosts")["options"]
+    locked = build_spec(inputs(host_config=attrs.evolve(PLAIN, readonly_rootfs=True), hosts_path=hosts))
     assert "ro" in mount_at(locked, "/etc/hosts")["options"]
     assert locked["root"]["readonly"] is True
 
@@ -151,10 +151,10 @@ def test_limits_are_written_only_when_they_say_something() -> None:
 
 
 def test_every_limit_arrives_in_its_field() -> None:
-    found = spec_of(
-        memory=8, memory_swap=16, memory_reservation=4, memory_swappiness=0, oom_kill_disable=True,
-        cpu_shares=5, cpu_quota=6, cpu_period=7, cpuset_cpus="0", cpuset_mems="0", pids_limit=9, blkio_weight=10,
-    )["linux"]["resources"]  # fmt: skip
+    memory = {"memory": 8, "memory_swap": 16, "memory_reservation": 4, "memory_swappiness": 0}
+    cpu = {"cpu_shares": 5, "cpu_quota": 6, "cpu_period": 7, "cpuset_cpus": "0", "cpuset_mems": "0"}
+    spec = spec_of(**memory, **cpu, oom_kill_disable=True, pids_limit=9, blkio_weight=10)
+    found = spec["linux"]["resources"]
     assert found["memory"] == {
         "limit": 8, "swap": 16, "reservation": 4, "swappiness": 0, "disableOOMKiller": True
     }  # fmt: skip

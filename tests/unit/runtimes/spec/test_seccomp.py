@@ -88,29 +88,30 @@ def test_an_old_rule_with_one_name_is_understood() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"defaultAction": 1}', '{"defaultAction": "x", "syscalls": {}}',
-     '{"defaultAction": "x", "syscalls": [{}]}', '{"defaultAction": "x", "syscalls": [{"names": [1], "action": "x"}]}',
-     '{"defaultAction": "x", "architectures": ["a"], "archMap": [{"architecture": "b"}]}',
-     '{"defaultAction": "x", "syscalls": [{"name": "a", "action": "x", "args": [{"index": -1, "value": 1}]}]}',
-     '{"defaultAction": "x", "syscalls": [{"name": "a", "action": "x", "includes": {"minKernel": "x"}}]}',
-     "[" * 100_000],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        "{}",
+        '{"defaultAction": 1}',
+        '{"defaultAction": "x", "syscalls": {}}',
+        '{"defaultAction": "x", "syscalls": [{}]}',
+        '{"defaultAction": "x", "syscalls": [{"names": [1], "action": "x"}]}',
+        '{"defaultAction": "x", "architectures": ["a"], "archMap": [{"architecture": "b"}]}',
+        '{"defaultAction": "x", "syscalls": [{"name": "a", "action": "x", "args": [{"index": -1}]}]}',
+        '{"defaultAction": "x", "syscalls": [{"name": "a", "action": "x", "includes": {"minKernel": "x"}}]}',
+        "[" * 100_000,
+    ],
+)
 def test_a_malformed_profile_is_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match="Decoding seccomp profile failed"):
         parse_profile(text)
 
 
+WORDS = "syscalls names name action args includes excludes caps arches minKernel archMap"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                "syscalls names name action args includes excludes caps arches minKernel archMap".split()
-            ),  # noqa: SIM905
-            inner,
-            max_size=4,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS.split()), inner, max_size=4)
     ),
     max_leaves=12,
 )

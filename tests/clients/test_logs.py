@@ -1,0 +1,76 @@
+"""`docker logs` and `docker attach`: what was written, whole and in order, and what is written next."""
+
+from __future__ import annotations
+
+import re
+
+from tests.clients.cli import Docker
+
+
+def finished(docker: Docker, script: str, *options: str) -> str:
+    container = docker.detached(*options, "busybox", "sh", "-c", script)
+    docker("wait", container)
+    return container
+
+
+def test_both_streams_are_kept_apart(docker: Docker) -> None:
+    container = finished(docker, "echo out; echo err >&2")
+    result = docker("logs", container)
+    assert (result.out, result.err) == ("out\n", "err\n")
+
+
+def test_tail_counts_lines(docker: Docker) -> None:
+    container = finished(docker, "seq 1 100")
+    assert docker("logs", "--tail", "3", container).lines == ["98", "99", "100"]
+    assert docker("logs", "--tail", "0", container).lines == []
+
+
+def test_timestamps_come_first(docker: Docker) -> None:
+    container = finished(docker, "echo hello")
+    (line,) = docker("logs", "--timestamps", container).lines
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z hello", line)
+
+
+def test_since_and_until_cut(docker: Docker) -> None:
+    container = finished(docker, "echo one; sleep 1.2; echo two")
+    stamps = [line.split()[0] for line in docker("logs", "--timestamps", container).lines]
+    assert docker("logs", "--since", stamps[1], container).lines == ["two"]
+    assert docker("logs", "--until", stamps[0], container).lines == ["one"]
+
+
+def test_a_line_without_an_end_is_shown_as_it_is(docker: Docker) -> None:
+    assert docker("logs", finished(docker, "printf 'no newline'")).out == "no newline"
+
+
+def test_a_long_line_is_not_broken(docker: Docker) -> None:
+    container = finished(docker, "head -c 100000 /dev/zero | tr '\\0' x; echo; echo end")
+    assert docker("logs", container).lines == ["x" * 100000, "end"]
+
+
+def test_follow_ends_when_the_container_does(docker: Docker) -> None:
+    container = docker.detached("-i", "busybox", "sh", "-c", "echo first; read line; echo last")
+    following = docker.start("logs", "-f", container)
+    assert following.stdout is not None
+    assert following.stdout.readline() == b"first\n"
+    docker("attach", "--no-stdin=false", container, stdin=b"go\n")
+    rest, _ = following.communicate(timeout=20)
+    assert (rest, following.returncode) == (b"last\n", 0)
+
+
+def test_follow_of_a_container_that_has_ended_ends(docker: Docker) -> None:
+    assert docker("logs", "-f", finished(docker, "echo done")).out == "done\n"
+
+
+def test_nothing_is_lost_of_much_output(docker: Docker) -> None:
+    container = finished(docker, "seq 1 200000")
+    assert docker("logs", container).lines == [str(n) for n in range(1, 200001)]
+
+
+def test_attach_shows_what_comes_next_and_passes_the_exit_code_on(docker: Docker) -> None:
+    container = docker.detached("-i", "busybox", "sh", "-c", "echo before; cat; echo after; exit 2")
+    result = docker("attach", container, stdin=b"typed\n", ok=False)
+    assert (result.lines[-2:], result.code) == (["typed", "after"], 2)
+
+
+def test_logs_of_a_container_that_never_ran_are_empty(docker: Docker) -> None:
+    assert docker("logs", docker("create", "busybox").out.strip()).out == ""
