@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import attrs
 
@@ -12,11 +13,15 @@ from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.containers import new_id
 from daemon.actors.engine import Engine
 from daemon.actors.image_catalog import ImageSnapshot
-from daemon.errors import InvalidParameter
+from daemon.errors import InvalidParameter, NotFound
 from daemon.model import Config, HostConfig, NetworkingConfig, Ulimit
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.spec.process import command
 from daemon.runtimes.spec.sources import check_bind_sources
+
+
+PLATFORM_SINCE: Final = (1, 41)
+SHORT_ID: Final = 12
 
 
 @attrs.frozen
@@ -47,6 +52,7 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     if not wish.config.image:
         raise InvalidParameter("no image specified: name one in Image")
     image = engine.images.resolve(wish.config.image)
+    _check_platform(image, wish)
     defaults = _defaults(engine)
     admitted = admit(
         wish.config, wish.host_config, wish.networking, image.for_run(), wish.api_version, defaults
@@ -56,18 +62,31 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     return container, admitted.warnings
 
 
+def _check_platform(image: ImageSnapshot, wish: Wish) -> None:
+    """Refuse an image that is for another platform than the one that was asked for (since API 1.41)."""
+    found = image.for_run()
+    has = [part for part in (found.os, found.architecture, found.variant) if part]
+    wanted = wish.platform.split("/") if wish.platform and wish.api_version >= PLATFORM_SINCE else []
+    if wanted != has[: len(wanted)]:
+        raise NotFound(
+            f"image with reference {wish.config.image} was found but its platform ({'/'.join(has)}) "
+            f"does not match the specified platform ({wish.platform})"
+        )
+
+
 def _record(engine: Engine, image: ImageSnapshot, admitted: Admitted, name: str) -> ContainerRecord:
     container_id = new_id()
-    path, *arguments = command(admitted.config)
+    config = admitted.config
+    path, *arguments = command(config)
     layout = Layout(engine.settings.data_root, engine.settings.exec_root)
     return ContainerRecord(
         id=container_id,
         name=name,
         created_ns=time.time_ns(),
         image_id=image.id,
-        image_reference=admitted.config.image,
+        image_reference=config.image,
         chain_ids=image.chain_ids,
-        config=admitted.config,
+        config=attrs.evolve(config, hostname=config.hostname or container_id[:SHORT_ID]),
         host_config=admitted.host_config,
         path=path,
         args=tuple(arguments),

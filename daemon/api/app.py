@@ -18,7 +18,10 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart import Blueprint, Response, current_app
 from quart.sessions import NullSession, SessionInterface
+from quart.typing import ResponseTypes
+from quart.utils import encode_headers
 from quart.wrappers.base import BaseRequestWebsocket
+from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 
@@ -71,6 +74,16 @@ class Conversation(TrioASGIHTTPConnection):
         except* Exception:
             LOG.exception("an answer was cut short", method=request.method, path=request.path)
             nursery.cancel_scope.cancel()
+
+    async def _send_response(self, send: ASGISendCallable, response: ResponseTypes) -> None:
+        """Send a body that is here in full as one piece."""
+        body = response.response
+        if not isinstance(body, DataBody):
+            await super()._send_response(send, response)
+            return
+        headers = encode_headers(response.headers)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body.data, "more_body": False})
 
 
 class NoSessions(SessionInterface):

@@ -12,7 +12,7 @@ A client that sends EOF while its request is under way has left if it came by TC
 socket it may only have no more to say, and the kernel tells the difference.
 
 Speaks HTTP/1.1 and WebSocket.  Undocumented parts of Hypercorn 0.18 that this builds on: in
-H11Protocol the constructor, `connection`, `_check_protocol`, `_send_h11_event`; TaskGroup, which
+H11Protocol the constructor and `connection`, and what `daemon.api.http1` overrides; TaskGroup, which
 calls `spawn_app` once for each request and puts what that returns messages into.
 """
 

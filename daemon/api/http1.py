@@ -11,6 +11,8 @@ from http.client import responses
 
 import h11
 from hypercorn.events import RawData
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import H11SendableEvent
 
@@ -28,9 +30,18 @@ class Http1(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
         """Leave `Upgrade: h2c` to the handlers: buildx means a hijack by it."""
 
+    async def stream_send(self, event: StreamEvent) -> None:
+        if isinstance(event, Response):  # an answer: nobody here sends other interim ones than 100
+            date = self.config.response_headers("h11")
+            await self._send_h11_event(_head(event.status_code, [*event.headers, *date]))
+        else:
+            await super().stream_send(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        await self._send_h11_event(_head(status_code, [(b"content-length", b"0"), (b"connection", b"close")]))
+        await self._send_h11_event(h11.EndOfMessage())
+
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        if isinstance(event, h11.Response):
-            event = _with_reason(event)
         try:
             data = self._held_head + (self.connection.send(event) or b"")
         except h11.LocalProtocolError:
@@ -43,10 +54,9 @@ class Http1(H11Protocol):
             await self.send(RawData(data))
 
 
-def _with_reason(head: h11.Response) -> h11.Response:
-    """Return `head` with its reason phrase, which docker-py shows to its users."""
-    reason = responses.get(head.status_code, "").encode()
-    return h11.Response(status_code=head.status_code, headers=head.headers, reason=reason)
+def _head(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    """Return a head with its reason phrase, which docker-py shows to its users."""
+    return h11.Response(status_code=status, headers=headers, reason=responses.get(status, "").encode())
 
 
 def _has_length(head: h11.Response) -> bool:

@@ -42,7 +42,11 @@ class Engine:
         """Open a connection of our own, to say what no client would."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(START_SECONDS)
-        connection.connect(str(self.socket_path))
+        try:
+            connection.connect(str(self.socket_path))
+        except OSError:
+            connection.close()
+            raise
         return connection
 
 

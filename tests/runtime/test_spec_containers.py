@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess  # sync on purpose: each test is one process and its output
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,18 @@ import pytest
 import trio
 
 from daemon.actors.container.admission import Defaults, admit
-from daemon.model import BindOptions, Config, Device, ExecConfig, HostConfig, ImageConfig, Mount
-from daemon.model import NetworkingConfig, TmpfsOptions, Ulimit
+from daemon.model import (
+    BindOptions,
+    Config,
+    Device,
+    ExecConfig,
+    HostConfig,
+    ImageConfig,
+    Mount,
+    NetworkingConfig,
+    TmpfsOptions,
+    Ulimit,
+)
 from daemon.runtimes.inroot import ensure_in_root
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec import (
@@ -188,7 +198,7 @@ def test_the_seccomp_filter_is_active(bench: Bench) -> None:
     assert fields(output, "Seccomp", "NoNewPrivs") == ["2", "0"]
     assert "unshare: unshare(0x10000000): Operation not permitted" in output
     assert "mount: permission denied" in output
-    assert output.endswith("alive\n") or "alive\n" in output
+    assert "alive\n" in output
 
 
 def test_without_a_filter_user_namespaces_can_be_made(bench: Bench) -> None:
@@ -251,28 +261,26 @@ def test_a_read_only_root_cannot_be_written(bench: Bench) -> None:
 
 
 def test_what_docker_hides_is_hidden(bench: Bench) -> None:
-    output = bench.run(
-        "sh", "-c", "cat /proc/keys; ls /sys/firmware; echo 1 > /proc/sysrq-trigger; echo done"
-    )
-    assert output.splitlines()[-1] == "done" or "done\n" in output
-    assert "Read-only file system" in output or "nonexistent directory" in output or "can't create" in output
-    assert "acpi" not in output
+    output = bench.run("sh", "-c", "cat /proc/keys; ls /sys/firmware; echo x > /proc/sys/kernel/domainname")
+    assert output == "sh: can't create /proc/sys/kernel/domainname: Read-only file system\n"
 
 
 def test_a_device_can_be_given_and_others_cannot_be_opened(bench: Bench) -> None:
+    kmsg = Device("/dev/kmsg", "/dev/kmsg-copy", "rw")
     read = "cat /dev/kmsg-copy >/dev/null & sleep 0.1; ls -l /dev/kmsg-copy; kill %1"
-    given = bench.run("sh", "-c", read, devices=(Device("/dev/kmsg", "/dev/kmsg-copy", "rw"),))
+    given = bench.run("sh", "-c", read, devices=(kmsg,), cap_add=("SYSLOG",))
     assert "Operation not permitted" not in given
     assert "1,  11" in given
-    assert "Operation not permitted" in bench.run("sh", "-c", "busybox mknod /dev/k c 1 11; cat /dev/k")
+    assert "Operation not permitted" in bench.run(
+        "sh", "-c", "busybox mknod /dev/k c 1 11; cat /dev/k", cap_add=("SYSLOG",)
+    )
 
 
 def test_limits_reach_the_cgroup(bench: Bench) -> None:
     if FACTS.cgroup_version != 1:
         pytest.skip("reads files of cgroup v1")
-    files = (
-        "memory/memory.limit_in_bytes", "cpu/cpu.cfs_quota_us", "cpu/cpu.shares", "pids/pids.max", "cpuset/cpuset.cpus",
-    )  # fmt: skip
+    memory, cpu = "memory/memory.limit_in_bytes", ("cpu/cpu.cfs_quota_us", "cpu/cpu.shares")
+    files = (memory, *cpu, "pids/pids.max", "cpuset/cpuset.cpus")
     paths = " ".join(f"/sys/fs/cgroup/{file}" for file in files)
     output = bench.run(
         "sh", "-c", f"cat {paths}", cgroupns_mode="private",
@@ -297,33 +305,27 @@ def test_an_init_is_process_one(bench: Bench) -> None:
 
 
 def test_namespaces_are_shared_only_when_asked(bench: Bench) -> None:
-    own = dict(line.split() for line in bench.run("sh", "-c", namespaces()).splitlines())
+    own = namespaces(bench)
     of_host = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in own}
     assert [kind for kind in own if own[kind] == of_host[kind]] == ["cgroup", "user"]
-    modes = {"pid_mode": "host", "ipc_mode": "host", "uts_mode": "host", "network_mode": "host"}
-    shared = dict(line.split() for line in bench.run("sh", "-c", namespaces(), **modes).splitlines())
+    shared = namespaces(bench, pid_mode="host", ipc_mode="host", uts_mode="host", network_mode="host")
     assert [kind for kind in shared if shared[kind] != of_host[kind]] == ["mnt"]
 
 
-def namespaces() -> str:
-    """Return a shell script that prints each namespace."""
-    return "for n in cgroup ipc mnt net pid user uts; do echo $n $(busybox readlink /proc/self/ns/$n); done"
+def namespaces(bench: Bench, **modes: Any) -> dict[str, str]:
+    """Return each namespace of a container's process."""
+    script = "for n in cgroup ipc mnt net pid user uts; do echo $n $(busybox readlink /proc/self/ns/$n); done"
+    lines = bench.run("sh", "-c", script, cgroupns_mode="host", **modes).splitlines()
+    return {kind: link for kind, _, link in (line.partition(" ") for line in lines)}
 
 
 def test_a_privileged_container_may_do_all_the_engine_may(bench: Bench) -> None:
-    output = bench.run(
-        "sh", "-c", "cat /proc/self/status; mount -t tmpfs x /tmp && echo mounted; ls /dev", privileged=True
-    )
-    every = sum(1 << number for number in range(41) if f"{number}" in _bounding_numbers())
-    assert [int(value, 16) for value in fields(output, "CapBnd")] == [every]
+    script = "cat /proc/self/status; mount -t tmpfs x /tmp && echo mounted; ls /dev"
+    output = bench.run("sh", "-c", script, privileged=True)
+    assert fields(output, "CapBnd") == fields(Path("/proc/self/status").read_text(), "CapBnd")
     assert fields(output, "Seccomp") == ["0"]
     assert "mounted" in output
     assert "kmsg" in output
-
-
-def _bounding_numbers() -> Sequence[str]:
-    bound = int(fields(Path("/proc/self/status").read_text(), "CapBnd")[0], 16)
-    return [str(number) for number in range(64) if bound >> number & 1]
 
 
 def test_sysctls_of_its_namespaces_are_set(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from quart import Blueprint
 
-from daemon.api.docker import attach, containers, events, exec, images, lifecycle, logs, swarm, system
+from daemon.api.docker import absent, attach, containers, events, exec, images, lifecycle, logs, swarm, system
 
 DOCKER: Final[tuple[Blueprint, ...]] = (
     system.routes,
@@ -18,4 +18,5 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     exec.routes,
     logs.routes,
     attach.routes,
+    absent.routes,
 )

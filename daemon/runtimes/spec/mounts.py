@@ -74,12 +74,11 @@ def _own(inputs: SpecInputs) -> Iterator[OciMount]:
 
 
 def _ipc(host_config: HostConfig) -> Iterator[OciMount]:
-    if host_config.ipc_mode == "host":
-        yield OciMount("/dev/mqueue", "bind", "/dev/mqueue", ("rbind", "rprivate"))
-        yield OciMount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))  # noqa: S108  the container's
-        return
+    # The kernel has one of these for each IPC namespace: on the host's, a new mount shows the host's queues.
     yield OciMount("/dev/mqueue", "mqueue", "mqueue", _SAFE)
-    if host_config.ipc_mode != "none":
+    if host_config.ipc_mode == "host":
+        yield OciMount("/dev/shm", "bind", "/dev/shm", ("rbind", "rprivate"))  # noqa: S108  the container's
+    elif host_config.ipc_mode != "none":
         shm = (*_SAFE, "mode=1777", f"size={host_config.shm_size}")
         yield OciMount("/dev/shm", "tmpfs", "shm", shm)  # noqa: S108  the container's
 

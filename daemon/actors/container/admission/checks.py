@@ -66,7 +66,7 @@ def _probe_breaks(field: str) -> Callable[[Case], bool]:
 
 
 def _shares_network_and(wants: Callable[[Case], object]) -> Callable[[Case], bool]:
-    """Make a condition: the network is another container's, but the client wants something of its own there."""
+    """Make a condition: the network is another container's, but the client wants its own of something."""
     return lambda case: case.host_config.network_mode.startswith("container:") and bool(wants(case))
 
 
