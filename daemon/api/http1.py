@@ -7,7 +7,7 @@ head of a stream is sent at once.
 
 from __future__ import annotations
 
-from http.client import responses
+from http.client import OK, responses
 
 import h11
 from hypercorn.events import RawData
@@ -31,7 +31,7 @@ class Http1(H11Protocol):
         """Leave `Upgrade: h2c` to the handlers: buildx means a hijack by it."""
 
     async def stream_send(self, event: StreamEvent) -> None:
-        if isinstance(event, Response):  # an answer: nobody here sends other interim ones than 100
+        if isinstance(event, Response) and event.status_code >= OK:
             date = self.config.response_headers("h11")
             await self._send_h11_event(_head(event.status_code, [*event.headers, *date]))
         else:

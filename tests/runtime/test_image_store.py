@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 
 import attrs
@@ -188,11 +189,11 @@ BROKEN: dict[str, bytes] = {
     "a hostile second layer": tars.docker_archive([BASE, tar((member("../../x"), b"pwned"))]),
     "a config that is no JSON": tars.docker_archive([BASE], config=b"{"),
     "no manifest": tars.files({"x": b""}),
-    "too many members": tar(*(member(f"{number}") for number in range(66000))),
+    "too many members": member("d", tarfile.DIRTYPE).tobuf() * 66000,
     "a sparse bomb": tar(
         member(
             "x",
-            pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 60), "GNU.sparse.name": "x"},
+            pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": "99999999999999"},
         )
     ),
 }
@@ -238,16 +239,29 @@ async def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
     assert store.left() == []
 
 
-async def test_a_load_that_is_cut_off_by_the_engines_end_leaves_no_record(tmp_path: Path) -> None:
-    content = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
-    images, ledger = Images(content, lambda _: (), tmp_path / "tmp"), FakeLedger()
+@attrs.frozen
+class NoticingLayers(OverlayLayers):
+    """Tells when the first layer is about to be unpacked."""
+
+    staged: trio.Event = attrs.field(factory=trio.Event)
+
+    @contextlib.contextmanager
+    def staging(self) -> Generator[Path, None, None]:
+        with super().staging() as directory:
+            self.staged.set()
+            yield directory
+
+
+async def test_a_load_that_is_cut_off_by_the_engines_end_leaves_nothing(tmp_path: Path) -> None:
+    layers = NoticingLayers(tmp_path / "overlay")
+    images = Images(Content(BlobStore(tmp_path / "blobs"), layers), lambda _: (), tmp_path / "tmp")
+    ledger = FakeLedger()
     await images.recover(ledger)
+    store = Store(tmp_path, images, ledger)
     async with trio.open_nursery() as nursery:
         await nursery.start(ImagesActor(images, ledger).run)
-        store = Store(tmp_path, images, ledger)
         nursery.start_soon(store.load, tars.docker_archive([BASE, TOP]))
-        while not any((tmp_path / "overlay" / "staging").iterdir()):
-            await trio.sleep(0.001)
+        await layers.staged.wait()
         nursery.cancel_scope.cancel()
     assert ledger.history == []
     assert store.left() == []

@@ -39,11 +39,8 @@ class Setting:
         return chain_id
 
     def mounts(self) -> list[str]:
-        return [
-            line
-            for line in Path("/proc/self/mountinfo").read_text().splitlines()
-            if str(self.layers.root) in line
-        ]
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        return [line for line in lines if str(self.layers.root) in line]
 
 
 async def _setting(root: Path) -> AsyncIterator[Setting]:

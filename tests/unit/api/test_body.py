@@ -153,6 +153,18 @@ async def test_client_is_held_back_while_its_body_is_not_read(
     assert sent <= bound + (QUEUED + 2) * READ_BYTES + KERNEL_BYTES
 
 
+async def test_client_that_is_held_back_does_not_keep_the_server(
+    app: Application, tmp_path: Path, seen: Seen, logged: list[Any]
+) -> None:
+    async with serving(app, tmp_path) as (server, dial):
+        client = await dial()
+        await client.send_all(post("/lazy", length=UPLOAD_BYTES))
+        await feed(client, UPLOAD_BYTES)
+    assert server.connections == 0
+    assert logged == []
+    await client.aclose()
+
+
 @both_kinds
 async def test_slow_reader_gets_all_in_the_end(
     app: Application, tmp_path: Path, kind: str, seen: Seen

@@ -117,9 +117,7 @@ def nested(tmp_path: Path, depth: int, entries: list[dict[str, Any]]) -> Archive
         path = tmp_path / f"index{level}"
         path.write_bytes(content)
         members[f"blobs/sha256/{digest}"] = Member(path, len(content), f"sha256:{digest}")
-        entries = [
-            {"mediaType": documents.OCI_INDEX, "digest": f"sha256:{digest}", "size": len(content)}
-        ]
+        entries = [{"mediaType": documents.OCI_INDEX, "digest": f"sha256:{digest}", "size": len(content)}]
     path = tmp_path / "top"
     path.write_bytes(orjson.dumps({"manifests": entries}))
     members["index.json"] = Member(path, path.stat().st_size, "sha256:" + "0" * 64)

@@ -1,0 +1,270 @@
+"""The routes of images over an actor with a fake ledger; no real tar is read here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http.client import BAD_REQUEST, CONFLICT, CREATED, NOT_FOUND, NOT_IMPLEMENTED, OK
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import orjson
+import pytest
+import trio
+
+from daemon.actors.engine import Engine
+from daemon.actors.image_actor import ImagesActor
+from daemon.actors.image_commands import Record
+from daemon.actors.image_deletion import ImageUser
+from daemon.actors.images import Images
+from daemon.api.app import make_app
+from daemon.api.docker.images import blueprint
+from daemon.images.loading import Brought
+from tests.unit.fakes import FakeLedger
+from tests.unit.images import tars
+from tests.unit.images.test_actor import make_images
+
+
+@attrs.define(eq=False)
+class Docker:
+    """A client of an engine that has nothing but images."""
+
+    images: Images
+    client: Any
+    users: dict[str, list[ImageUser]]
+
+    async def call(self, method: str, path: str, **query: str) -> tuple[int, Any]:
+        response = await self.client.open(path, method=method, query_string=query)
+        body = await response.get_data()
+        assert isinstance(body, bytes)
+        return response.status_code, orjson.loads(body) if body else None
+
+    async def get(self, path: str, **query: str) -> Any:
+        status, answer = await self.call("GET", path, **query)
+        assert status == OK, answer
+        return answer
+
+    async def names(self, **query: str) -> list[str]:
+        return [name for row in await self.get("/images/json", **query) for name in row["RepoTags"]]
+
+    async def record(self, *brought: Brought) -> None:
+        for new in brought:
+            self.images.content.blobs.add(new.document.raw)
+        await self.images.mailbox.ask(Record(brought, "load"))
+
+
+@attrs.frozen
+class OnlyImages:
+    """As much of an engine as these routes need."""
+
+    images: Images
+
+
+@pytest.fixture
+async def docker(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Docker]:
+    users: dict[str, list[ImageUser]] = {}
+    images, ledger = make_images(tmp_path, users), FakeLedger()
+    await images.recover(ledger)
+    await nursery.start(ImagesActor(images, ledger).run)
+    app = make_app(cast("Engine", OnlyImages(images)), [blueprint])
+    yield Docker(images, app.test_client(), users)
+    nursery.cancel_scope.cancel()
+
+
+OLD = tars.brought("old", "old:1", "me/old:2", created="2020-01-01T00:00:00Z")
+NEW = tars.brought("new", "new:1", created="2022-01-01T00:00:00.5Z", layers=2)
+NAMELESS = tars.brought("nameless", created="2021-01-01T00:00:00Z", config={"Labels": {"a": "1", "b": "2"}})
+
+
+async def test_no_images_are_an_empty_list(docker: Docker) -> None:
+    assert await docker.get("/images/json") == []
+
+
+async def test_the_list_is_newest_first_and_complete(docker: Docker) -> None:
+    await docker.record(OLD, NEW, NAMELESS)
+    rows = await docker.get("/images/json")
+    assert [row["Id"] for row in rows] == [NEW.record.id, NAMELESS.record.id, OLD.record.id]
+    assert rows[0] == {
+        "Containers": 0,
+        "Created": 1640995200,
+        "Id": NEW.record.id,
+        "Labels": {"who": "test"},
+        "ParentId": "",
+        "RepoDigests": [],
+        "RepoTags": ["new:1"],
+        "SharedSize": -1,
+        "Size": 200,
+    }
+
+
+async def test_old_clients_get_what_they_know(docker: Docker) -> None:
+    await docker.record(NAMELESS)
+    (row,) = await docker.get("/v1.42/images/json")
+    assert (row["RepoTags"], row["RepoDigests"]) == (["<none>:<none>"], ["<none>@<none>"])
+    assert (row["Containers"], row["VirtualSize"]) == (-1, 100)
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({"reference": ["old"]}, ["old:1"]),
+        ({"reference": ["*:1"]}, ["new:1", "old:1"]),
+        ({"reference": ["*/*"]}, ["me/old:2"]),
+        ({"reference": {"ol?:[0-9]": True}}, ["old:1"]),
+        ({"before": ["new:1"]}, ["me/old:2", "old:1"]),
+        ({"since": [NAMELESS.record.id]}, ["new:1"]),
+        ({"until": ["2021-06-01T00:00:00Z"]}, ["me/old:2", "old:1"]),
+        ({"label": ["who=test"]}, ["new:1", "me/old:2", "old:1"]),
+        ({"label": ["who=else"]}, []),
+        ({"label!": ["who"]}, []),
+        ({"dangling": ["true"]}, []),
+        ({"dangling": ["false"]}, ["new:1", "me/old:2", "old:1"]),
+    ],
+)
+async def test_the_list_is_filtered(docker: Docker, filters: dict[str, object], names: list[str]) -> None:
+    await docker.record(OLD, NEW, NAMELESS)
+    assert await docker.names(filters=orjson.dumps(filters).decode()) == names
+
+
+@pytest.mark.parametrize(
+    ("filters", "status"),
+    [
+        ("{", BAD_REQUEST),
+        ('{"x":["y"]}', BAD_REQUEST),
+        ('{"dangling":["perhaps"]}', BAD_REQUEST),
+        ('{"reference":["[z-a]"]}', BAD_REQUEST),
+        ('{"until":["x"]}', BAD_REQUEST),
+        ('{"before":["nope"]}', NOT_FOUND),
+    ],
+)
+async def test_bad_filters_are_refused(docker: Docker, filters: str, status: int) -> None:
+    found, answer = await docker.call("GET", "/images/json", filters=filters)
+    assert (found, list(answer)) == (status, ["message"])
+
+
+async def test_shared_layers_are_counted_when_asked_for(docker: Docker) -> None:
+    twin = tars.brought("new", comment="another image", layers=1)
+    await docker.record(NEW, twin, OLD)
+    rows = await docker.get("/images/json", **{"shared-size": "1"})
+    assert {row["Id"]: row["SharedSize"] for row in rows} == {
+        NEW.record.id: 100,
+        twin.record.id: 100,
+        OLD.record.id: 0,
+    }
+
+
+async def test_inspect_shows_an_image_by_any_of_its_names(docker: Docker) -> None:
+    await docker.record(NEW)
+    view = await docker.get("/images/docker.io/library/new:1/json")
+    assert view == await docker.get(f"/images/{NEW.record.id[7:19]}/json")
+    assert (view["Id"], view["Created"], view["Size"]) == (NEW.record.id, "2022-01-01T00:00:00.5Z", 200)
+    assert view["RootFS"] == {"Type": "layers", "Layers": list(NEW.document.diff_ids)}
+    assert view["Config"] == {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"], "Labels": {"who": "test"}}
+    assert view["GraphDriver"]["Name"] == "overlay2"
+    assert set(view["GraphDriver"]["Data"]) == {"UpperDir", "LowerDir"}
+
+
+async def test_inspect_has_the_fields_of_the_clients_version(docker: Docker) -> None:
+    await docker.record(NEW)
+    old = await docker.get("/v1.43/images/new:1/json")
+    assert old["VirtualSize"] == 200
+    assert {"Container", "ContainerConfig"} <= set(old)
+    assert old["Config"]["Hostname"] == ""
+    assert "VirtualSize" not in await docker.get("/v1.44/images/new:1/json")
+    assert "Container" not in await docker.get("/v1.45/images/new:1/json")
+
+
+async def test_history_is_newest_first_and_names_the_image_once(docker: Docker) -> None:
+    await docker.record(NEW)
+    newest, oldest = await docker.get("/images/new:1/history")
+    assert (newest["Id"], newest["Tags"]) == (NEW.record.id, ["new:1"])
+    assert (oldest["Id"], oldest["Tags"]) == ("<missing>", None)
+    assert {newest["Size"], oldest["Size"]} == {100}
+
+
+@pytest.mark.parametrize(
+    "path", ["/images/nope/json", "/images/a/b/c/history", "/images/nope/get", "/images/get?names=nope"]
+)
+async def test_an_unknown_image_is_not_found(docker: Docker, path: str) -> None:
+    status, answer = await docker.call("GET", path)
+    assert status == NOT_FOUND
+    assert answer["message"].startswith("No such image: ")
+
+
+async def test_a_name_that_is_none_is_a_bad_request(docker: Docker) -> None:
+    status, answer = await docker.call("GET", "/images/UPPER/json")
+    assert status == BAD_REQUEST
+    assert "invalid reference format" in answer["message"]
+
+
+async def test_an_image_is_tagged_and_untagged(docker: Docker) -> None:
+    await docker.record(NEW)
+    assert await docker.call("POST", "/images/new:1/tag", repo="host:5000/x", tag="y") == (CREATED, None)
+    assert await docker.names() == ["new:1", "host:5000/x:y"] or await docker.names() == [
+        "host:5000/x:y",
+        "new:1",
+    ]
+    status, done = await docker.call("DELETE", "/images/host:5000/x:y")
+    assert (status, done) == (OK, [{"Untagged": "host:5000/x:y"}])
+    status, done = await docker.call("DELETE", "/images/new:1")
+    assert done[:2] == [{"Untagged": "new:1"}, {"Deleted": NEW.record.id}]
+    assert await docker.get("/images/json") == []
+
+
+async def test_an_image_in_use_is_a_conflict(docker: Docker) -> None:
+    await docker.record(NEW)
+    docker.users[NEW.record.id] = [ImageUser("1" * 64, running=True)]
+    status, answer = await docker.call("DELETE", f"/images/{NEW.record.id}", force="1")
+    assert status == CONFLICT
+    assert "image is being used by running container 111111111111" in answer["message"]
+    (row,) = await docker.get("/images/json")
+    assert row["Containers"] == 1
+
+
+async def test_a_prune_takes_nameless_images_unless_told_otherwise(docker: Docker) -> None:
+    await docker.record(NEW, NAMELESS)
+    _, done = await docker.call("POST", "/images/prune")
+    assert done["ImagesDeleted"][0] == {"Deleted": NAMELESS.record.id}
+    assert done["SpaceReclaimed"] == 100
+    assert await docker.names() == ["new:1"]
+    _, done = await docker.call("POST", "/images/prune", filters='{"dangling":{"false":true}}')
+    assert done["ImagesDeleted"][0] == {"Untagged": "new:1"}
+    _, done = await docker.call("POST", "/images/prune")
+    assert done == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text"),
+    [
+        (
+            "POST",
+            "/images/create?fromImage=box&tag=1",
+            "pulling from registries is not supported yet",
+        ),
+        ("POST", "/images/create?fromSrc=http://x/y", "fromSrc=-"),
+        ("GET", "/images/search?term=x", "not supported yet"),
+    ],
+)
+async def test_what_needs_a_registry_says_so(docker: Docker, method: str, path: str, text: str) -> None:
+    status, answer = await docker.call(method, path)
+    assert status == NOT_IMPLEMENTED
+    assert text in answer["message"]
+
+
+async def test_a_broken_upload_is_reported_in_the_stream(docker: Docker) -> None:
+    response = await docker.client.post("/images/load", data=b"no tar at all")
+    body = await response.get_data()
+    assert response.status_code == OK
+    assert response.content_type == "application/json"
+    message = orjson.loads(body)
+    assert message["error"] == message["errorDetail"]["message"]
+    assert message["error"].startswith("invalid archive: ")
+    assert list(docker.images.spool_directory.iterdir()) == []
+
+
+async def test_a_bad_change_is_refused_before_the_upload(docker: Docker) -> None:
+    status, answer = await docker.call("POST", "/images/create", fromSrc="-", changes="RUN x")
+    assert (status, answer["message"]) == (
+        BAD_REQUEST,
+        "dockerfile parse error line 1: unknown instruction: RUN",
+    )
