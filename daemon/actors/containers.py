@@ -19,7 +19,7 @@ from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot,
 from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
-from daemon.errors import EngineError, InvalidParameter, NotFound
+from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
 from daemon.journal import Hold, Ledger, Missing, Name, NameTaken, Record, Transaction
 from daemon.wire import parse_record
 
@@ -81,7 +81,7 @@ class Containers:
         invented = not record.name
         named = attrs.evolve(record, name=invented_name()) if invented else record
         request = Request(Create(named, invented))
-        self.supervision.keep(f"create {record.id[:12]}", partial(self._bear, request))
+        self.supervision.see_through(f"create {record.id[:12]}", partial(self._bear, request))
         return await request.outcome()
 
     async def rename(self, container: Container, name: str) -> None:
@@ -122,6 +122,8 @@ class Containers:
             request.refuse(error)
         else:
             request.answer(self._adopt(snapshot))
+        finally:
+            request.refuse(Unavailable("the engine ended before the container was made"))
 
     async def _commit_birth(self, record: ContainerRecord, name_is_invented: bool) -> ContainerSnapshot:
         """Write the container's first record; an invented name that is taken is invented anew, longer."""

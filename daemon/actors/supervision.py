@@ -30,6 +30,16 @@ class Supervision:
         """Run `live`, a whole incarnation of an actor, until it returns; after a crash, again."""
         self.nursery.start_soon(self._keep, name, live, name=name)
 
+    def see_through(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` to its end, whoever waits for it; a crash is logged, and that was it."""
+        self.nursery.start_soon(self._see_through, name, work, name=name)
+
+    async def _see_through(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:  # the isolation that supervision is for
+            LOG.exception("task crashed", task=name)
+
     async def _keep(self, name: str, live: Callable[[], Awaitable[None]]) -> None:
         pause_seconds = FIRST_PAUSE_SECONDS
         while True:

@@ -76,7 +76,11 @@ _BROKEN_HEADER: Final[tuple[type[Exception], ...]] = (
 
 
 class HashedReader:
-    """Passes a stream on and knows the digest of what has passed."""
+    """A stream that can be read and skipped, but not rewound, and knows the digest of what has passed.
+
+    As much of a file as `tarfile` needs.  Its own stream mode would do without `seek`, but copies its
+    whole buffer for each header.
+    """
 
     def __init__(self, source: Readable) -> None:
         self._source, self._hash = source, hashlib.sha256()
@@ -87,6 +91,20 @@ class HashedReader:
         self._hash.update(chunk)
         self.size_bytes += len(chunk)
         return chunk
+
+    def tell(self) -> int:
+        return self.size_bytes
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int) -> int:
+        if position < self.size_bytes:
+            raise BadArchive("a member lies where another one is")
+        while left := position - self.size_bytes:
+            if not self.read(min(left, CHUNK_BYTES)):
+                raise BadArchive("unexpected end of the archive")
+        return position
 
     def drain(self) -> str:
         """Read to the end, which lies behind the last member, and return the digest of everything."""
@@ -125,9 +143,8 @@ def plain(descriptor: int) -> Readable:
 def opened(source: HashedReader) -> tarfile.TarFile:
     """Open the tar in `source`; it reads a first header at once."""
     return tarfile.open(
-        fileobj=cast("IO[bytes]", source),  # only read() is ever called in stream mode
-        mode="r|",
-        bufsize=CHUNK_BYTES,
+        fileobj=cast("IO[bytes]", source),  # no other method of it is ever called
+        mode="r:",
         tarinfo=StrictTarInfo,
         encoding="utf-8",
         errors="surrogateescape",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,7 +39,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def _containers_ever(cli: Docker) -> set[str]:
     """Read from the events, which miss none, which containers there have been."""
-    options = ("--since", "0", "--until", "0s", "--filter", "event=create", "--filter", "type=container")
+    until = f"{time.time():.9f}"  # "now" would be the second that has begun
+    options = ("--since", "1", "--until", until, "--filter", "event=create", "--filter", "type=container")
     return {
         json.loads(line)["Actor"]["ID"] for line in cli("events", *options, "--format", "{{json .}}").lines
     }

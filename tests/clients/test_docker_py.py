@@ -12,6 +12,9 @@ import pytest
 
 from tests.clients.engine import Engine
 
+# It leaves the sockets of its streams to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import subprocess
+import time
 from typing import Any
 
 from tests.clients.cli import Docker
@@ -13,7 +14,8 @@ from tests.clients.cli import Docker
 def past(docker: Docker, *filters: str) -> list[dict[str, Any]]:
     """Return the events there have been, from the first on."""
     options = [part for one in filters for part in ("--filter", one)]
-    lines = docker("events", "--since", "1", "--until", "0s", *options, "--format", "{{json .}}").lines
+    until = f"{time.time():.9f}"  # "now" would be the second that has begun
+    lines = docker("events", "--since", "1", "--until", until, *options, "--format", "{{json .}}").lines
     return [json.loads(line) for line in lines]
 
 

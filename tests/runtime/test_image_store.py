@@ -247,7 +247,7 @@ class NoticingLayers(OverlayLayers):
 
     @contextlib.contextmanager
     def staging(self) -> Generator[Path, None, None]:
-        with super().staging() as directory:
+        with OverlayLayers.staging(self) as directory:
             self.staged.set()
             yield directory
 

@@ -25,8 +25,9 @@ from daemon.actors.container.effects import Effects
 from daemon.actors.container.events import Transition, events_of
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import DEFEATED, FAILS, RESUME, SETTLED, Effect, State, step
+from daemon.actors.container.messages import DeleteFailed
 from daemon.actors.container.refusals import refusal
-from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
 from daemon.errors import Conflict, EngineError, NotFound, Unavailable
@@ -75,8 +76,13 @@ class ContainerActor:
     _open: list[Request[Any]] = attrs.field(factory=list, init=False)
     _postponed: list[Request[Any]] = attrs.field(factory=list, init=False)
     _again: deque[Request[Any]] = attrs.field(factory=deque, init=False)
+    _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
+    _written: Stored = attrs.field(init=False)
     _owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
     _effects: Effects = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._written = self.snapshot.stored()
 
     @property
     def snapshot(self) -> ContainerSnapshot:
@@ -91,17 +97,20 @@ class ContainerActor:
                 self._effects = Effects(container.cell, container.mailbox, self.host, tasks, self.now_ns)
                 self._perform(RESUME.get(self.snapshot.state, ()), None)
                 while not self.snapshot.removed:
-                    item = self._again.popleft() if self._again else await container.mailbox.take()
-                    await self._take(item)
+                    self._at_hand = self._again.popleft() if self._again else await container.mailbox.take()
+                    await self._take(self._at_hand)
                 tasks.cancel_scope.cancel()
         finally:
             self._part()
 
     def _part(self) -> None:
         """Answer whoever still waits for this incarnation."""
-        gone = NotFound if self.snapshot.removed else Unavailable
-        for request in (*self._open, *self._postponed, *self._again):
-            request.refuse(gone(f"No such container: {self.container.id}"))
+        error: EngineError = Unavailable(f"the engine stopped looking after container {self.container.id}")
+        if self.snapshot.removed:
+            error = NotFound(f"No such container: {self.container.id}")
+        for request in (self._at_hand, *self._open, *self._postponed, *self._again):
+            if isinstance(request, Request):
+                request.refuse(error)
         self._effects.close_sessions()
 
     async def _take(self, item: Request[Any] | Event) -> None:
@@ -129,24 +138,27 @@ class ContainerActor:
             if request is not None:
                 request.refuse(error)
                 return
-            # A fact stays a fact: go on, and write its events with the next transition.
+            if after.removed:  # nobody may be told what a restart would undo
+                await self._take(DeleteFailed(error))
+                return
+            # A fact stays a fact: go on, and write it with the next transition.
             LOG.error("transition not written", container=self.container.id, reason=str(error))
             self._owed = (*self._owed, *events)
         self.container.cell.publish(after)
-        self._file(request, effects)
-        self._perform(effects, message, request)
-        self._settle(message)
         if target is not before.state:
             self._again.extend(self._postponed)
             self._postponed.clear()
+        self._file(request, effects)
+        self._perform(effects, message, request)
+        self._settle(message)
 
     def _wanted(self, message: Any) -> set[type]:
         return {type(message), *(type(waiting.command) for waiting in (*self._open, *self._postponed))}
 
     async def _commit(self, after: ContainerSnapshot, events: tuple[EventDraft, ...]) -> None:
         """Write the transition, unless a restart would find out by itself and nobody is told of it."""
-        before = self.snapshot
-        if not (events or self._owed or after.stored() != before.stored()):
+        before, stored = self.snapshot, after.stored()
+        if not (events or self._owed or stored != self._written):
             return
         renamed = after.record.name != before.record.name
         transaction = Transaction(
@@ -160,7 +172,7 @@ class ContainerActor:
             await self.ledger.commit(transaction)
         except NameTaken as taken:
             raise name_conflict(after.record.name, taken.holder_id) from taken
-        self._owed = ()
+        self._written, self._owed = stored, ()
 
     def _file(self, request: Request[Any] | None, effects: tuple[Effect, ...]) -> None:
         if request is None:

@@ -14,6 +14,7 @@ import attrs
 
 from daemon.actors.container.lifecycle import LAUNCHING, State
 from daemon.actors.container.messages import (
+    CleanedUp,
     DeleteFailed,
     Exited,
     Initialized,
@@ -50,7 +51,8 @@ def _started(_: ContainerSnapshot, message: Started) -> dict[str, Any]:
 
 
 def _launch_failed(_: ContainerSnapshot, message: LaunchFailed) -> dict[str, Any]:
-    return {"run": None, "exit_code": message.exit_code, "error": str(message.error)}
+    # The run is kept, for whoever clears away what is left of it.
+    return {"run": message.run, "exit_code": message.exit_code, "error": str(message.error)}
 
 
 def _exited(now: ContainerSnapshot, message: Exited) -> dict[str, Any]:
@@ -73,6 +75,10 @@ def _lost(now: ContainerSnapshot, message: Lost) -> dict[str, Any]:
     }
 
 
+def _cleaned_up(_: ContainerSnapshot, __: CleanedUp) -> dict[str, Any]:
+    return {"run": None}
+
+
 def _delete_failed(_: ContainerSnapshot, message: DeleteFailed) -> dict[str, Any]:
     return {"error": str(message.error)}
 
@@ -88,6 +94,7 @@ CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]
         LaunchFailed: _launch_failed,
         Exited: _exited,
         Lost: _lost,
+        CleanedUp: _cleaned_up,
         DeleteFailed: _delete_failed,
         Rename: _renamed,
     }

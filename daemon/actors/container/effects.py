@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.lifecycle import Effect, State
 from daemon.actors.container.messages import (
     CleanedUp,
     Deleted,
@@ -68,6 +68,7 @@ class Effects:
             Effect.SIGNAL: lambda message: self._signal(Effect.SIGNAL, message),
             Effect.KILL: lambda message: self._signal(Effect.KILL, message),
             Effect.ARM_GRACE: self._arm_grace,
+            Effect.SHORTEN_GRACE: self._shorten_grace,
             Effect.FREEZE: lambda _: self._spawn(self.host.freeze, Frozen(), FreezeFailed),
             Effect.THAW: lambda _: self._spawn(self.host.thaw, Thawed(), ThawFailed),
             Effect.CLEAN_UP: self._start_clean_up,
@@ -98,20 +99,20 @@ class Effects:
 
     async def _live(self, scope: trio.CancelScope) -> None:
         """See one run through, from nothing to its exit."""
-        failure: EngineError = Conflict(f"container {self._record.id} was stopped before it had started")
-        with scope:
-            try:
+        run: Run | None = None
+        try:
+            with scope:  # only this can be broken off: once there is a process, it is killed
                 run = await self.host.create(self._record)
-                await self.mailbox.ask(Initialized(run))
-                await self.host.start(self._record, run)
-            except EngineError as refused:
-                failure = refused
-            else:
-                await self.mailbox.tell(Started(self.now_ns()))
-                await self._watch(run)
-                return
-        error, exit_code = launch_failure(failure)
-        await self.mailbox.tell(LaunchFailed(error, exit_code))
+            if run is None:
+                raise Conflict(f"container {self._record.id} was stopped before it had started")
+            await self.mailbox.ask(Initialized(run))
+            await self.host.start(self._record, run)
+        except EngineError as failure:
+            error, exit_code = launch_failure(failure)
+            await self.mailbox.tell(LaunchFailed(error, exit_code, run))
+        else:
+            await self.mailbox.tell(Started(self.now_ns()))
+            await self._watch(run)
 
     def _resume_watch(self, _: object) -> None:
         run = self.cell.current.run
@@ -125,7 +126,8 @@ class Effects:
 
     def _give_up(self, _: object) -> None:
         ended = Failed("the engine ended while the container was being started")
-        self.tasks.start_soon(self.mailbox.tell, LaunchFailed(*launch_failure(ended)))
+        error, exit_code = launch_failure(ended)
+        self.tasks.start_soon(self.mailbox.tell, LaunchFailed(error, exit_code, self.cell.current.run))
 
     def _signal(self, effect: Effect, message: Any) -> None:
         run = self.cell.current.run
@@ -134,7 +136,12 @@ class Effects:
 
     def _arm_grace(self, message: Any) -> None:
         seconds = grace_seconds(message, self._record.config)
-        if seconds > 0:  # none at all is a kill already, and below zero means for ever
+        if seconds > 0:  # without any, the signal was a kill already; below zero means for ever
+            self.tasks.start_soon(self._expire, seconds)
+
+    def _shorten_grace(self, message: Any) -> None:
+        seconds = grace_seconds(message, self._record.config)
+        if seconds >= 0:
             self.tasks.start_soon(self._expire, seconds)
 
     async def _expire(self, seconds: float) -> None:
@@ -192,7 +199,7 @@ class Effects:
     def _open_session(self) -> AttachSession:
         session = AttachSession()
         self._sessions.append(session)
-        if self.cell.current.running:
+        if self.cell.current.running or self.cell.current.state is State.INITIALIZED:
             self._connect_sessions()
         return session
 

@@ -75,7 +75,8 @@ class Effect(enum.Enum):
     CONNECT = enum.auto()  # the attach sessions that wait
     SIGNAL = enum.auto()
     KILL = enum.auto()
-    ARM_GRACE = enum.auto()
+    ARM_GRACE = enum.auto()  # of the stop that has just sent its signal
+    SHORTEN_GRACE = enum.auto()  # of the stop under way
     FREEZE = enum.auto()
     THAW = enum.auto()
     CLEAN_UP = enum.auto()
@@ -127,8 +128,8 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_go((S.RUNNING,), Restart, S.STOPPING, E.SIGNAL, E.ARM_GRACE, E.POSTPONE),
     **_go((S.INITIALIZED, S.RUNNING), Kill, S.STOPPING, E.KILL),
     **_go((S.INITIALIZED, S.RUNNING), ForceRemove, S.STOPPING, E.KILL, E.POSTPONE),
-    **_stay((S.INITIALIZED, S.RUNNING, S.PAUSED, S.STOPPING), Signal, E.SIGNAL),
-    **_stay((S.STOPPING,), Stop, E.ARM_GRACE),
+    **_stay((S.INITIALIZED, *ALIVE, S.STOPPING), Signal, E.SIGNAL),
+    **_stay((S.STOPPING,), Stop, E.SHORTEN_GRACE),
     **_stay((S.STOPPING,), Kill, E.KILL),
     **_stay((S.STOPPING,), ForceRemove, E.KILL, E.POSTPONE),
     **_stay((S.STOPPING,), GraceExpired, E.KILL),
@@ -174,7 +175,7 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING), ThawFailed),
 
     # what changes no state
-    **_stay((S.RUNNING, S.PAUSED, S.STOPPING), Resize, E.RESIZE),
+    **_stay((*ALIVE, S.STOPPING), Resize, E.RESIZE),
     **_stay(PERMANENT, Rename),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),

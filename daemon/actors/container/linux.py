@@ -109,7 +109,7 @@ class LinuxHost:
             files=self.layout.monitor(record.id),
             log=None if record.host_config.log_config.type == "none" else Path(record.log_path),
             terminal=config.tty,
-            stdin=config.open_stdin,
+            stdin=config.open_stdin and not config.tty,  # a terminal has its input anyway
             leave_stdin_open=config.open_stdin and not config.stdin_once,
         )
 

@@ -119,10 +119,11 @@ class Started(Event):
 
 @attrs.frozen
 class LaunchFailed(Event):
-    """The process could not be started; nothing of it is left running."""
+    """The process could not be started; `run` is what there was of it."""
 
     error: EngineError
     exit_code: int
+    run: Run | None = None
 
 
 @attrs.frozen

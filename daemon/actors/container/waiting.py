@@ -16,13 +16,13 @@ class Waiting:
 
     condition: str
     exits: int
-    at_once: bool
 
     def is_over(self, now: ContainerSnapshot) -> bool:
         """Whether the condition holds."""
         if self.condition == "removed" or now.removed:
             return now.removed
-        return self.at_once or now.exits > self.exits
+        idle = not (now.running or now.launching)
+        return now.exits > self.exits or (self.condition == "not-running" and idle)
 
     def exit_code(self, now: ContainerSnapshot) -> int:
         """Return the code to answer with once the condition holds."""
@@ -39,5 +39,4 @@ def waiting_for(now: ContainerSnapshot, condition: str) -> Waiting:
     wanted = condition or "not-running"
     if wanted not in CONDITIONS:
         raise InvalidParameter(f'invalid condition: "{condition}"')
-    idle = not (now.running or now.launching)
-    return Waiting(wanted, now.exits, at_once=wanted == "not-running" and idle)
+    return Waiting(wanted, now.exits)

@@ -51,13 +51,17 @@ class LinuxExecHost:
             files=files,
             log=None,
             terminal=config.tty,
-            stdin=config.attach_stdin,
+            stdin=config.attach_stdin and not config.tty,
             exec_process=files.directory / "process.json",
         )
 
         def connect() -> None:
-            if start.attach:
+            if not start.attach:
+                return
+            try:
                 session.offer(AttachSocket.connect(files.directory))
+            except OSError as error:
+                raise Failed(f"the exec session's monitor does not listen: {error.strerror}") from error
 
         return await conmon.execute(order, connect), session
 

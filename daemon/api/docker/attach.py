@@ -47,7 +47,9 @@ async def attach(name: str) -> ResponseReturnValue:
         return _refused(error)
     try:
         async with hijack(*raw_answer(_content_type(tty=options.tty))) as stream:
-            if await _serve(stream, session, options, history) is Ended.DETACHED:
+            how = await _serve(stream, session, options, history)
+            session.abandon()  # before the connection ends, which may take as long as the client lingers
+            if how is Ended.DETACHED:
                 await container.mailbox.ask(Note("detach", {}))
     finally:
         session.abandon()

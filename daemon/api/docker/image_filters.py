@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from daemon.actors.image_catalog import ImageSnapshot
@@ -37,8 +37,9 @@ def listed(given: Filters, resolve: Resolve) -> Accepts:
     since = [resolve(value).created_ns for value in given.get("since", ())]
     tests.append(lambda image: all(image.created_ns < time_ns for time_ns in before))
     tests.append(lambda image: all(image.created_ns > time_ns for time_ns in since))
-    if given.get("reference"):
-        tests.append(lambda image: bool(matching_tags(image, given) or matching_digests(image, given)))
+    patterns = reference_patterns(given)
+    if patterns:
+        tests.append(lambda image: bool(matching_tags(image, patterns)) or _has_digest(image, patterns))
     return lambda image: all(test(image) for test in tests)
 
 
@@ -60,25 +61,28 @@ def is_dangling(image: ImageSnapshot) -> bool:
     return not image.tags and not image.repo_digests
 
 
-def matching_tags(image: ImageSnapshot, given: Filters) -> tuple[str, ...]:
-    """Return the tags that the `reference` filter accepts; all of them without one."""
-    patterns = [_pattern(value) for value in given.get("reference", ())]
+def reference_patterns(given: Filters) -> tuple[re.Pattern[str], ...]:
+    """Return what the `reference` filter accepts; nothing if it is not given.
+
+    Raises:
+        InvalidParameter: a value is no pattern.
+
+    """
+    return tuple(_pattern(value) for value in given.get("reference", ()))
+
+
+def matching_tags(image: ImageSnapshot, patterns: Sequence[re.Pattern[str]]) -> tuple[str, ...]:
+    """Return the tags that a pattern fits, with the tag or without it."""
     return tuple(
         tag.familiar
         for tag in image.tags
-        if not patterns
-        or any(p.fullmatch(tag.familiar) or p.fullmatch(tag.familiar_repository) for p in patterns)
+        if any(p.fullmatch(tag.familiar) or p.fullmatch(tag.familiar_repository) for p in patterns)
     )
 
 
-def matching_digests(image: ImageSnapshot, given: Filters) -> tuple[str, ...]:
-    """Return the digests that the `reference` filter accepts; all of them without one."""
-    patterns = [_pattern(value) for value in given.get("reference", ())]
-    return tuple(
-        name
-        for name in image.repo_digests
-        if not patterns or any(p.fullmatch(name) or p.fullmatch(name.partition("@")[0]) for p in patterns)
-    )
+def _has_digest(image: ImageSnapshot, patterns: Sequence[re.Pattern[str]]) -> bool:
+    names = [name for digest in image.repo_digests for name in (digest, digest.partition("@")[0])]
+    return any(p.fullmatch(name) for p in patterns for name in names)
 
 
 def _common(given: Filters) -> list[Accepts]:

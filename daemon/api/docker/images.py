@@ -49,15 +49,14 @@ async def list_images() -> Response:
         given = {**given, "reference": (pattern,)}
     accepts = image_filters.listed(given, images().resolve)
     shared = image_views.shared_bytes(images()) if flag("shared-size") else {}
+    patterns = image_filters.reference_patterns(given)
     rows = []
-    for image in sorted(images(), key=lambda image: image.created_ns, reverse=True):
-        if accepts(image):
-            row = image_views.list_item(
-                image, api_version(), len(tuple(images().users_of(image.id))), shared.get(image.id, -1)
-            )
-            if given.get("reference"):
-                row["RepoTags"] = image_filters.matching_tags(image, given)
-            rows.append(row)
+    for image in sorted(filter(accepts, images()), key=lambda image: image.created_ns, reverse=True):
+        containers = len(tuple(images().users_of(image.id)))
+        row = image_views.list_item(image, api_version(), containers, shared.get(image.id, -1))
+        if patterns:
+            row["RepoTags"] = image_filters.matching_tags(image, patterns)
+        rows.append(row)
     return answers.json(rows)
 
 

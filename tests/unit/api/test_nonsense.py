@@ -72,13 +72,10 @@ def raw(line: bytes, *headers: bytes) -> bytes:
 async def test_nonsense_is_answered_without_a_traceback(
     app: Application, tmp_path: Path, sent: bytes, status: bytes, logged: list[Any]
 ) -> None:
-    async with (
-        serving(app, tmp_path) as (server, dial),
-        await dial() as client,
-        trio.open_nursery() as sending,
-    ):
-        sending.start_soon(client.send_all, sent)
-        answer = await read_all(client)
+    async with serving(app, tmp_path) as (server, dial):
+        async with await dial() as client, trio.open_nursery() as sending:
+            sending.start_soon(client.send_all, sent)
+            answer = await read_all(client)
         await server.wait_idle(0)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert logged == []

@@ -34,7 +34,7 @@ class Docker:
     users: dict[str, list[ImageUser]]
 
     async def call(self, method: str, path: str, **query: str) -> tuple[int, Any]:
-        response = await self.client.open(path, method=method, query_string=query)
+        response = await self.client.open(path, method=method, query_string=query or None)
         body = await response.get_data()
         assert isinstance(body, bytes)
         return response.status_code, orjson.loads(body) if body else None
@@ -123,7 +123,7 @@ async def test_old_clients_get_what_they_know(docker: Docker) -> None:
 )
 async def test_the_list_is_filtered(docker: Docker, filters: dict[str, object], names: list[str]) -> None:
     await docker.record(OLD, NEW, NAMELESS)
-    assert await docker.names(filters=orjson.dumps(filters).decode()) == names
+    assert sorted(await docker.names(filters=orjson.dumps(filters).decode())) == sorted(names)
 
 
 @pytest.mark.parametrize(
@@ -200,10 +200,7 @@ async def test_a_name_that_is_none_is_a_bad_request(docker: Docker) -> None:
 async def test_an_image_is_tagged_and_untagged(docker: Docker) -> None:
     await docker.record(NEW)
     assert await docker.call("POST", "/images/new:1/tag", repo="host:5000/x", tag="y") == (CREATED, None)
-    assert await docker.names() == ["new:1", "host:5000/x:y"] or await docker.names() == [
-        "host:5000/x:y",
-        "new:1",
-    ]
+    assert sorted(await docker.names()) == ["host:5000/x:y", "new:1"]
     status, done = await docker.call("DELETE", "/images/host:5000/x:y")
     assert (status, done) == (OK, [{"Untagged": "host:5000/x:y"}])
     status, done = await docker.call("DELETE", "/images/new:1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,7 +79,19 @@ class FakeEngine:
 
 def container(log: Path, config: Config, driver: str = "json-file") -> FakeContainer:
     host = HostConfig(log_config=LogConfig(driver))
-    record = ContainerRecord("c" * 64, "web", 0, "", "", (), config, host, {}, "", (), str(log))
+    record = ContainerRecord(
+        id="c" * 64,
+        name="web",
+        created_ns=0,
+        image_id="",
+        image_reference="",
+        chain_ids=(),
+        config=config,
+        host_config=host,
+        path="",
+        args=(),
+        log_path=str(log),
+    )
     return FakeContainer(Cell(ContainerSnapshot(record, State.RUNNING)))
 
 
@@ -89,6 +102,7 @@ class World:
     web: FakeContainer
     log: Path
     dial: Dial
+    clients: AsyncExitStack
 
     async def get(self, target: str) -> trio.SocketStream:
         return await self._ask(f"GET {target}")
@@ -97,7 +111,7 @@ class World:
         return await self._ask(f"POST {target}", *headers)
 
     async def _ask(self, target: str, *headers: str) -> trio.SocketStream:
-        client = await self.dial()
+        client = await self.clients.enter_async_context(await self.dial())
         await client.send_all(request(target, *headers))
         return client
 
@@ -116,8 +130,8 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerato
     kind = request.param
     web = container(log, CONFIGS.get(kind, Config()), "none" if kind == "none" else "json-file")
     app = make_app(cast("Any", FakeEngine(web)), [logs.routes, attach.routes])
-    async with serving(cast("ASGIFramework", app), tmp_path) as (_, dial):
-        yield World(web, log, dial)
+    async with serving(cast("ASGIFramework", app), tmp_path) as (_, dial), AsyncExitStack() as clients:
+        yield World(web, log, dial, clients)
 
 
 def unchunked(body: bytes) -> bytes:
@@ -254,6 +268,7 @@ async def test_with_logs_the_past_comes_first_and_nothing_twice(world: World) ->
     await monitor.write(2, b"three\n")
     world.web.become(state=State.EXITED, exits=1)
     assert await read_all(client) == frame(1, b"one\n") + frame(2, b"two\n") + frame(1, b"three\n")
+    monitor.end()
 
 
 async def test_with_logs_but_no_stream_only_the_past_comes(world: World) -> None:
