@@ -25,16 +25,21 @@ from benchmarks.report import Report, machine_facts
 from benchmarks.run import take
 
 
-def main() -> None:
-    """Take the measures asked for and print them."""
+def main() -> int:
+    """Take the measures asked for and print them; return the exit status."""
     arguments = _parse(sys.argv[1:])
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    with _lab(arguments.runtime) as lab:
-        report = _measured(lab, arguments)
+    try:
+        with _lab(arguments.runtime) as lab:
+            report = _measured(lab, arguments)
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left behind", file=sys.stderr)
+        return 130
     print(report.text())
     if arguments.json:
         arguments.json.write_text(json.dumps(report.document(), indent=1) + "\n")
+    return 0
 
 
 def _measured(lab: Lab, arguments: argparse.Namespace) -> Report:
@@ -96,4 +101,4 @@ def _runtime(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -46,6 +46,8 @@ class Entrant:
             with within(STEP_SECONDS):
                 work()
         except Exception as error:  # however an engine fails, the others are to be measured
+            if _hides_interrupt(error):
+                raise KeyboardInterrupt from error
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
 
@@ -62,6 +64,12 @@ def take(measure: Measure, engines: Mapping[str, Engine], rounds: int) -> Row:
         for entrant in entrants.values():
             entrant.close()
     return _row(measure, entrants)
+
+
+def _hides_interrupt(error: BaseException) -> bool:
+    """Tell whether an error came up only while cleaning up after an interrupt, which it must not replace."""
+    context = error.__context__
+    return context is not None and (isinstance(context, KeyboardInterrupt) or _hides_interrupt(context))
 
 
 def _row(measure: Measure, entrants: Mapping[str, Entrant]) -> Row:

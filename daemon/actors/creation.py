@@ -8,7 +8,8 @@ from typing import Final
 import attrs
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.admission import Admitted, Defaults, admit, check_name
+from daemon.actors.container.admission import Admitted, Defaults, admit
+from daemon.actors.container.names import check_name
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.containers import new_id
 from daemon.actors.engine import Engine
@@ -18,7 +19,6 @@ from daemon.model import Config, HostConfig, NetworkingConfig, Ulimit
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.spec.process import command
 from daemon.runtimes.spec.sources import check_bind_sources
-
 
 PLATFORM_SINCE: Final = (1, 41)
 SHORT_ID: Final = 12

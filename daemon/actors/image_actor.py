@@ -125,9 +125,7 @@ class ImagesActor:
     async def _delete(self, command: Delete) -> Removed:
         found = self.images.catalog.current.find(command.reference)
         users = tuple(self.images.users_of(found.image.id))
-        by_id = digests.hex_of(found.image.id).startswith(digests.hex_of(command.reference))
-        tag = None if by_id else found.tag
-        deletion = decide(found.image, tag, command.reference, command.force, users)
+        deletion = decide(found.image, found.tag, command.reference, command.force, users)
         return await self._remove(found.image, deletion)
 
     async def _remove(self, image: ImageSnapshot, deletion: Deletion) -> Removed:

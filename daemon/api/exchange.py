@@ -65,7 +65,7 @@ class Exchange:
             self._over = True
             self._queue.clear()
             self._moved.unpark_all()
-            await self.send(None)
+        await self.send(None)
 
     async def put(self, message: ASGIReceiveEvent) -> None:
         """Pass on what has come from the client."""

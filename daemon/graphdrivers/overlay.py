@@ -126,6 +126,8 @@ class OverlayDriver:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("diff", "work", "merged") if chain_ids else ("diff", "work", "merged", "empty"):
             (directory / name).mkdir(exist_ok=True)
+        if (directory / "layers").exists():
+            return  # prepared before: what the container has made of its root stays
         top = os.stat(self.layers.path(chain_ids[-1])) if chain_ids else None
         # The upper directory shows as `/` of the container, so it takes the image's owner and mode.
         os.chown(directory / "diff", top.st_uid if top else 0, top.st_gid if top else 0)

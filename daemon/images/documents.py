@@ -118,12 +118,6 @@ def read_image(raw: bytes) -> ImageDocument:
     def text(name: str) -> str:
         return str(member(document, name, str, "image config"))
 
-    rootfs = member(document, "rootfs", dict, "image config")
-    diff_ids = member(rootfs, "diff_ids", list, "rootfs")
-    if len(diff_ids) > LAYER_LIMIT or not all(map(digests.is_digest, diff_ids)):
-        raise InvalidParameter(
-            "invalid archive: diff_ids of rootfs must be sha256 digests of at most 500 layers"
-        )
     if text("os") not in {"", "linux"}:
         raise InvalidParameter(f'image operating system "{text("os")}" cannot be used on this platform')
     history = member(document, "history", list, "image config")
@@ -131,7 +125,7 @@ def read_image(raw: bytes) -> ImageDocument:
         raw=raw,
         id=digests.of(raw),
         config=parse_client(member(document, "config", dict, "image config"), Config),
-        diff_ids=tuple(diff_ids),
+        diff_ids=_read_diff_ids(document),
         created_ns=read_time(text("created")),
         architecture=text("architecture"),
         os=text("os") or "linux",
@@ -141,6 +135,15 @@ def read_image(raw: bytes) -> ImageDocument:
         docker_version=text("docker_version"),
         history=tuple(_read_history(entry) for entry in history),
     )
+
+
+def _read_diff_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
+    diff_ids = member(member(document, "rootfs", dict, "image config"), "diff_ids", list, "rootfs")
+    if len(diff_ids) > LAYER_LIMIT or not all(map(digests.is_digest, diff_ids)):
+        raise InvalidParameter(
+            f"invalid archive: diff_ids of rootfs must be sha256 digests of at most {LAYER_LIMIT} layers"
+        )
+    return tuple(diff_ids)
 
 
 def _read_history(entry: object) -> History:

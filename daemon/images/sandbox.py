@@ -6,6 +6,7 @@ the archive's file straight to the child's stdin and from there to disk; the eng
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import orjson
 import trio
 
 from daemon.errors import InvalidParameter
@@ -41,7 +41,7 @@ class Member:
 
 @attrs.frozen
 class Archive:
-    """The files of an archive by name; links have been followed."""
+    """The files of an archive by name; a link to a file is one more name for it."""
 
     members: Mapping[str, Member]
 
@@ -95,7 +95,7 @@ async def _child(module: str, source: Path, directory: Path) -> Any:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()[:_ERROR_LIMIT_CHARACTERS]
         raise InvalidParameter(f"invalid archive: {said or f'the reader ended with {done.returncode}'}")
-    return orjson.loads(done.stdout)
+    return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
 
 
 async def _kill(process: trio.Process) -> None:  # noqa: RUF029  trio awaits it

@@ -29,6 +29,7 @@ from daemon.runtimes.processes import send_signal, spawn, started_ticks, wait_en
 
 SYNC_LINE_BYTES: Final = 65536
 END_SECONDS: Final = 5.0
+ENDED_TOO_SOON: Final = "conmon ended before it had started the process"
 GONE_TICKS: Final = 0  # of an exec session's process that has ended before it could be looked at
 
 
@@ -128,10 +129,10 @@ async def execute(order: Order, connect: Callable[[], None]) -> Run:
                 "_OCI_STARTPIPE": start_read,
             }
             async with _monitor(order, **pipes) as monitor:
-                os.write(start_write, b"go\n")  # once for the monitor itself ...
+                _go(start_write)  # once for the monitor itself ...
                 await _line(attach)
                 connect()
-                os.write(start_write, b"go\n")  # ... and once for what it has forked
+                _go(start_write)  # ... and once for what it has forked
                 return await _announced(sync, monitor)
     finally:
         os.close(start_write)
@@ -180,12 +181,19 @@ async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
         raise
 
 
+def _go(start_pipe: int) -> None:
+    try:
+        os.write(start_pipe, b"go\n")
+    except BrokenPipeError:
+        raise Failed(ENDED_TOO_SOON) from None
+
+
 async def _line(pipe: trio.lowlevel.FdStream) -> dict[str, object]:
     received = b""
     while not received.endswith(b"\n") and len(received) < SYNC_LINE_BYTES:
         piece = await pipe.receive_some(SYNC_LINE_BYTES)
         if not piece:
-            raise Failed("conmon ended before it had started the process")
+            raise Failed(ENDED_TOO_SOON)
         received += piece
     line: dict[str, object] = json.loads(received.splitlines()[0])
     return line

@@ -7,6 +7,7 @@ runtimes spell differently.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from daemon.errors import EngineError, InvalidParameter, RuntimeFailed
@@ -30,15 +31,11 @@ def launch_failure(error: EngineError) -> tuple[EngineError, int]:
     """Return the error to answer with and the exit code to record for a launch that failed."""
     if not isinstance(error, RuntimeFailed):
         return error, OTHER
-    lowered = error.message.lower()
+    text = str(error)
     for fragment, code in CANONICAL:
-        if fragment in lowered:
-            return InvalidParameter(_spelled(str(error), fragment)), code
+        found = re.search(re.escape(fragment), text, re.IGNORECASE)
+        if found:
+            # In lower case, as those who look for it expect it.
+            words = "open executable: permission denied" if fragment == UNOPENABLE else fragment
+            return InvalidParameter(text[: found.start()] + words + text[found.end() :]), code
     return error, OTHER
-
-
-def _spelled(text: str, fragment: str) -> str:
-    """Return `text` with `fragment` in lower case, as those who look for it expect."""
-    at = text.lower().index(fragment)
-    words = "open executable: permission denied" if fragment == UNOPENABLE else fragment
-    return text[:at] + words + text[at + len(fragment) :]

@@ -41,7 +41,10 @@ async def process_table(container_id: str, pid: int, arguments: str) -> ProcessT
         raise Failed("ps is not installed on the host (apt install procps)") from error
     if done.returncode != 0:
         raise InvalidParameter(f"ps: {done.stderr.decode(errors='replace').strip()}")
-    pids = await trio.to_thread.run_sync(pids_with, pid)
+    try:
+        pids = await trio.to_thread.run_sync(pids_with, pid)
+    except OSError as error:  # it has ended in the meantime
+        raise Conflict(f"container {container_id} is not running") from error
     return select(done.stdout.decode(errors="replace"), pids)
 
 

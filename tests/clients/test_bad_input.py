@@ -96,7 +96,6 @@ def test_a_bad_name_is_400(engine: Engine, name: str) -> None:
     [
         ("GET", "/v1.51/containers/nope/json", 404, "No such container: nope"),
         ("POST", "/v1.51/containers/nope/start", 404, "No such container: nope"),
-        ("POST", "/v1.51/containers/nope/attach?stream=1", 404, "No such container: nope"),
         ("DELETE", "/v1.51/containers/nope", 404, "No such container: nope"),
         ("GET", "/v1.51/exec/nope/json", 404, "No such exec instance: nope"),
         ("GET", "/v1.51/images/nope/json", 404, "No such image: nope:latest"),
@@ -125,12 +124,21 @@ def test_what_does_not_exist_or_make_sense_is_told(
     assert (answered, message in body["message"]) == (status, True), body
 
 
-def test_a_client_that_is_too_old_is_told_in_plain_text(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        (b"GET /v1.11/version", b"400", b"client version 1.11 is too old"),
+        (b"POST /v1.51/containers/nope/attach?stream=1", b"404", b"No such container: nope"),
+    ],
+)
+def test_who_may_not_read_json_is_told_in_plain_text(
+    engine: Engine, request_: bytes, status: bytes, message: bytes
+) -> None:
     with engine.connect() as connection:
-        connection.sendall(b"GET /v1.11/version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(request_ + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 400")
-    assert b"client version 1.11 is too old" in answer
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert message in answer
 
 
 def test_a_body_that_is_not_said_to_be_json_is_refused(engine: Engine) -> None:

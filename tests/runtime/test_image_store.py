@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
@@ -66,8 +67,8 @@ class Store:
 
 
 async def _pieces(archive: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(archive), 1000):
-        yield archive[start : start + 1000]
+    for start in range(0, len(archive), 1 << 16):
+        yield archive[start : start + (1 << 16)]
 
 
 @pytest.fixture
@@ -177,6 +178,13 @@ async def test_two_loads_of_one_image_at_once_are_one_image(store: Store) -> Non
     assert said == [("Loaded image: box:1",)] * 3
     await store.images.mailbox.ask(Delete("box:1"))
     assert store.left() == []
+
+
+async def test_names_that_are_no_text_are_no_trouble(store: Store) -> None:
+    manifest = orjson.dumps([{"Config": "c", "RepoTags": ["box"], "Layers": []}])
+    odd = os.fsdecode(b"caf\xe9")
+    archive = tar((member(odd), b"x"), (member("manifest.json"), manifest), (member("c"), tars.config_of([])))
+    assert await store.load(archive) == ("Loaded image: box:latest",)
 
 
 BROKEN: dict[str, bytes] = {

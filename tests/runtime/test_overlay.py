@@ -127,6 +127,14 @@ async def test_the_root_directory_is_the_images(setting: Setting) -> None:
     assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o711, 5, 6)
 
 
+async def test_preparing_again_leaves_the_container_its_root(setting: Setting) -> None:
+    layer = await make_plain(setting, 1)
+    await setting.driver.prepare(CONTAINER, [layer])
+    (await setting.driver.mount(CONTAINER)).chmod(0o700)
+    await setting.driver.prepare(CONTAINER, [layer])
+    assert stat.S_IMODE((await setting.driver.mount(CONTAINER)).stat().st_mode) == 0o700
+
+
 async def test_an_image_without_layers_is_an_empty_root(setting: Setting) -> None:
     await setting.driver.prepare(CONTAINER, [])
     merged = await setting.driver.mount(CONTAINER)

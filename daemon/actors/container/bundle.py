@@ -17,6 +17,7 @@ from daemon.runtimes.layout import Layout, fresh
 from daemon.runtimes.seccomp import Seccomp
 from daemon.runtimes.spec.build import build_spec
 from daemon.runtimes.spec.inputs import DeviceNode, HostFacts, SpecInputs
+from daemon.runtimes.spec.resources import cgroups_path
 from daemon.runtimes.users import resolve_user
 
 CGROUP_PARENT: Final = "/docker"  # tools look for a container's cgroup at Docker's place
@@ -61,7 +62,7 @@ class Bundles:
             rootfs=rootfs,
             user=resolve_user(rootfs, record.config.user, host_config.group_add or ()),
             host=self.facts,
-            cgroups_path=f"{parent.rstrip('/')}/{record.id}",
+            cgroups_path=cgroups_path(record.id, parent),
             hosts_path=files / "hosts",
             hostname_path=files / "hostname",
             resolv_conf_path=files / "resolv.conf",
@@ -80,8 +81,8 @@ class Bundles:
 
         """
         inputs = self.inputs(record, rootfs, seccomp, devices)
-        if record.config.working_dir:
-            ensure_in_root(rootfs, record.config.working_dir)
+        for directory in (record.config.working_dir, *(record.config.volumes or ())):
+            ensure_in_root(rootfs, directory)
         self._write_files(record, inputs.hostname)
         bundle = self.layout.bundle(record.id)
         fresh(bundle)

@@ -22,6 +22,7 @@ from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.processes import send_signal
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
+from daemon.runtimes.spec.sources import make_bind_sources
 
 
 @attrs.frozen
@@ -42,10 +43,12 @@ class LinuxHost:
         await self.graph_driver.prepare(record.id, record.chain_ids)
         rootfs = await self.graph_driver.mount(record.id)
         runtime = self.runtime(record)
+        await runtime.delete(record.id)  # in case the last run could not be cleaned up
         seccomp = await self.seccomp.resolve(record.host_config, accepts_bpf=runtime.accepts_bpf)
         devices = Devices(
             await find_devices(record.host_config), await find_block_devices(record.host_config)
         )
+        await make_bind_sources(record.host_config)
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices)
         return await conmon.create(self._order(record, runtime))
@@ -86,7 +89,8 @@ class LinuxHost:
             await trio.to_thread.run_sync(self.bundles.discard, record.id)
 
     async def delete(self, record: ContainerRecord) -> None:
-        """Leave nothing of the container."""
+        """Leave nothing of the container, nor of a run that could not be cleaned up."""
+        await self.clean_up(record, None)
         await self.graph_driver.remove(record.id)
         with _translated("the container's files cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.forget, record.id)

@@ -8,9 +8,11 @@ then forgotten.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Protocol
 
 import attrs
+import structlog
 import trio
 
 from daemon.actors.container.actor import Container
@@ -29,7 +31,7 @@ from daemon.actors.exec.lifecycle import (
 )
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
-from daemon.errors import Conflict, EngineError, NotFound
+from daemon.errors import Conflict, EngineError, Failed, Unavailable
 from daemon.journal import EventDraft, Ledger, Record, Transaction
 from daemon.model import ExecConfig
 from daemon.runtimes.attach import AttachSession
@@ -37,6 +39,7 @@ from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.failures import launch_failure
 from daemon.wire import to_record
 
+LOG = structlog.get_logger(__name__)
 KIND: Final = "exec"
 KEEP_SECONDS: Final = 300
 
@@ -121,6 +124,8 @@ class ExecActor:
     ledger: Ledger
     _tasks: trio.Nursery = attrs.field(init=False)
     _start: Request[Any] | None = attrs.field(default=None, init=False)
+    _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
+    _owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
 
     @property
     def snapshot(self) -> ExecSnapshot:
@@ -131,23 +136,38 @@ class ExecActor:
         """Own the session until it has been over for a while."""
         try:
             async with trio.open_nursery() as self._tasks:
-                if self.snapshot.running:
-                    self._tasks.start_soon(self._watch)
+                self._resume()
                 await self._live()
                 self._tasks.cancel_scope.cancel()
         finally:
-            if self._start is not None:
-                self._start.refuse(NotFound(f"No such exec instance: {self.session.id}"))
+            error = Unavailable(f"the engine stopped looking after exec session {self.session.id}")
+            for request in (self._start, self._at_hand):
+                if isinstance(request, Request):
+                    request.refuse(error)
+
+    def _resume(self) -> None:
+        """Go on where an earlier incarnation was."""
+        if self.snapshot.running:
+            self._tasks.start_soon(self._watch)
+        elif self.snapshot.state is State.STARTING:
+            ended = Failed("the engine ended while the process was being started")
+            self._tasks.start_soon(self.session.mailbox.tell, ExecFailed(*launch_failure(ended)))
 
     async def _live(self) -> None:
-        while self.snapshot.state is not State.EXITED:
-            await self._take(await self.session.mailbox.take())
-        with trio.move_on_after(KEEP_SECONDS):
-            while True:
-                await self._take(await self.session.mailbox.take())
+        over = math.inf
+        while True:
+            if self.snapshot.state is State.EXITED:
+                over = min(over, trio.current_time() + KEEP_SECONDS)
+            with trio.move_on_at(over) as keeping:
+                self._at_hand = item = await self.session.mailbox.take()
+            if keeping.cancelled_caught:
+                return
+            await self._take(item)
 
     async def _take(self, item: Request[Any] | Event) -> None:
         request = item if isinstance(item, Request) else None
+        if request is not None and request.abandoned:
+            return  # whoever asked has left
         message: Any = item.command if isinstance(item, Request) else item
         found = step(self.snapshot.state, message)
         if found is None:
@@ -160,10 +180,12 @@ class ExecActor:
         try:
             await self._commit(after, message)
         except EngineError as error:
-            if request is None:
-                raise
-            request.refuse(error)
-            return
+            if request is not None:
+                request.refuse(error)
+                return
+            # A fact stays a fact, as with containers: its events are written with the next one.
+            LOG.error("transition not written", exec=self.session.id, reason=str(error))
+            self._owed = (*self._owed, *self._events(after, message))
         self.session.cell.publish(after)
         self._act(effects, message, request)
 
@@ -180,7 +202,7 @@ class ExecActor:
                 return attrs.evolve(now, state=state)
 
     async def _commit(self, after: ExecSnapshot, message: Any) -> None:
-        events = self._events(after, message)
+        events = (*self._owed, *self._events(after, message))
         if events:
             await self.ledger.commit(
                 Transaction(
@@ -189,6 +211,7 @@ class ExecActor:
                     events=events,
                 )
             )
+            self._owed = ()
 
     def _events(self, after: ExecSnapshot, message: Any) -> tuple[EventDraft, ...]:
         match message:

@@ -88,7 +88,8 @@ class LinuxExecHost:
         rootfs = Path(f"/proc/{snapshot.pid}/root")
         inputs = self.bundles.inputs(snapshot.record, rootfs, None, Devices())
         config = record.config
-        user = resolve_user(rootfs, config.user) if config.user else None
+        added = snapshot.record.host_config.group_add or ()
+        user = resolve_user(rootfs, config.user, added) if config.user else None
         directory = self._files(record).directory
         fresh(directory)
         (directory / "process.json").write_bytes(orjson.dumps(build_process(inputs, config, user)))

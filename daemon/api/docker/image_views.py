@@ -14,6 +14,7 @@ from daemon.actors.image_commands import Removed
 from daemon.api.versions import ApiVersion
 from daemon.images.documents import write_time
 from daemon.images.importing import portable
+from daemon.model import Config
 from daemon.wire import to_client
 
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
@@ -88,12 +89,18 @@ def inspection(image: ImageSnapshot, version: ApiVersion, graph_driver: Mapping[
     }
     if document.variant:
         view["Variant"] = document.variant
-    if document.created_ns or version < (1, 44):
-        view["Created"] = write_time(document.created_ns) if document.created_ns else ZERO_TIME
-    if version < (1, 44):
-        view["VirtualSize"] = image.size_bytes
+    if document.created_ns:
+        view["Created"] = write_time(document.created_ns)
+    return _for_old_clients(image, version) | view
+
+
+def _for_old_clients(image: ImageSnapshot, version: ApiVersion) -> dict[str, Any]:
+    """Return what inspect had once."""
+    view: dict[str, Any] = {}
     if version < (1, 45):
-        view |= {"Container": "", "ContainerConfig": to_client(type(image.config)())}
+        view |= {"Container": "", "ContainerConfig": to_client(Config())}
+    if version < (1, 44):
+        view |= {"Created": ZERO_TIME, "VirtualSize": image.size_bytes}
     return view
 
 

@@ -66,6 +66,12 @@ async def search() -> Response:
     raise NotImplementedHere("searching registries is not supported yet")
 
 
+@blueprint.post("/images/<path:name>/push")
+async def push(name: str) -> Response:
+    """Refuse: there is no registry client yet."""
+    raise NotImplementedHere(f"pushing to registries is not supported yet (asked for {name!r})")
+
+
 @blueprint.get("/images/<path:name>/json")
 async def inspect(name: str) -> Response:
     """Show all of an image."""

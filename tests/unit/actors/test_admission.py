@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from daemon.actors.container.admission import Admitted, Defaults, admit, check_name
+from daemon.actors.container.admission import Admitted, Defaults, admit
 from daemon.errors import Conflict, InvalidParameter, NotImplementedHere
 from daemon.model import (
     BindOptions,
@@ -449,15 +449,3 @@ def test_every_other_host_option_is_admitted() -> None:
         oom_score_adj=-1, group_add=("1",),
     )  # fmt: skip
     assert admitted(host_config=host_config).warnings == ()
-
-
-@pytest.mark.parametrize("name", ["web", "/web", "a_b.c-1", "0x"])
-def test_a_name_is_given_without_its_slash(name: str) -> None:
-    assert check_name(name) == name.removeprefix("/")
-
-
-@pytest.mark.parametrize("name", ["", "/", "a", "-a", "a b", "a/b", "//ab", "ab\n", "é1"])
-def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(InvalidParameter) as caught:
-        check_name(name)
-    assert str(caught.value) == f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"

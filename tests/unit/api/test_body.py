@@ -62,9 +62,9 @@ def app(seen: Seen) -> Application:
             async for piece in upload():
                 seen.bytes += len(piece)
                 await trio.lowlevel.checkpoint()
-        except BaseException as error:
+        except ClientGone as error:
             seen.error = error
-            await trio.lowlevel.checkpoint()  # as a handler that puts things away
+            await trio.lowlevel.checkpoint()  # as a handler that puts things away, and is not cancelled
             raise
         finally:
             seen.ended.set()

@@ -146,6 +146,15 @@ async def test_deleting_one_of_two_names_keeps_the_image(setting: Setting) -> No
     assert setting.layers() == set(new.record.chain_ids)
 
 
+async def test_a_name_that_looks_like_the_id_is_still_a_name(setting: Setting) -> None:
+    new = tars.brought("a", "other:1")
+    new = tars.retagged(new, "other:1", new.record.id[7:15])
+    await setting.record(new)
+    removed = await setting.images.mailbox.ask(Delete(new.record.id[7:15]))
+    assert removed == Removed((f"{new.record.id[7:15]}:latest",))
+    assert setting.images.resolve("other:1").repo_tags == ("other:1",)
+
+
 async def test_an_image_that_a_container_took_meanwhile_is_not_deleted(setting: Setting) -> None:
     new = tars.brought("a", "box:1")
     await setting.record(new)

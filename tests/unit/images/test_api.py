@@ -60,14 +60,19 @@ class OnlyImages:
     images: Images
 
 
-@pytest.fixture
-async def docker(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Docker]:
+async def serve(tmp_path: Path, nursery: trio.Nursery) -> Docker:
+    """Start an engine that has nothing but images; it ends with the nursery."""
     users: dict[str, list[ImageUser]] = {}
     images, ledger = make_images(tmp_path, users), FakeLedger()
     await images.recover(ledger)
     await nursery.start(ImagesActor(images, ledger).run)
     app = make_app(cast("Engine", OnlyImages(images)), [blueprint])
-    yield Docker(images, app.test_client(), users)
+    return Docker(images, app.test_client(), users)
+
+
+@pytest.fixture
+async def docker(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Docker]:
+    yield await serve(tmp_path, nursery)
     nursery.cancel_scope.cancel()
 
 
@@ -240,6 +245,7 @@ async def test_a_prune_takes_nameless_images_unless_told_otherwise(docker: Docke
         ),
         ("POST", "/images/create?fromSrc=http://x/y", "fromSrc=-"),
         ("GET", "/images/search?term=x", "not supported yet"),
+        ("POST", "/images/host/x/push?tag=1", "pushing to registries is not supported yet"),
     ],
 )
 async def test_what_needs_a_registry_says_so(docker: Docker, method: str, path: str, text: str) -> None:

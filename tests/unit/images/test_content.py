@@ -71,25 +71,3 @@ def test_start_up_discards_what_nobody_needs(content: Content) -> None:
     assert lost not in content.blobs
     assert digests.of(b"lost") not in content.layers
     assert not list((content.blobs.root / "tmp").iterdir())
-
-
-def test_a_layer_that_exists_is_not_replaced(content: Content) -> None:
-    chain_id = digests.of(b"chain")
-    put_layer(content, chain_id)
-    before = content.layers.path(chain_id).stat().st_ino  # type: ignore[attr-defined]
-    put_layer(content, chain_id)
-    assert content.layers.path(chain_id).stat().st_ino == before  # type: ignore[attr-defined]
-
-
-def test_a_staged_layer_that_failed_leaves_nothing(content: Content) -> None:
-    staged_directories = []
-
-    def fail() -> None:
-        with content.layers.staging() as staged:
-            staged_directories.append(staged)
-            (staged / "file").touch()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert not staged_directories[0].exists()

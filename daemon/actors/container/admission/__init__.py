@@ -13,7 +13,7 @@ import posixpath
 import attrs
 
 from daemon.actors.container.admission import checks, refusals
-from daemon.actors.container.admission.checks import check_name, check_parts
+from daemon.actors.container.admission.checks import check_parts
 from daemon.actors.container.admission.defaults import Defaults, Version, as_of_version, filled
 from daemon.actors.container.admission.endpoints import check_endpoints
 from daemon.actors.container.admission.limits import RESOURCES
@@ -23,7 +23,7 @@ from daemon.actors.container.admission.warnings import warnings
 from daemon.errors import InvalidParameter
 from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
 
-__all__ = ["Admitted", "Defaults", "admit", "check_name"]
+__all__ = ["Admitted", "Defaults", "admit"]
 
 
 @attrs.frozen

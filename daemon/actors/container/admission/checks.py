@@ -29,20 +29,7 @@ _HOSTNAME: Final = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
 )
 _PORT: Final = re.compile(r"\d{1,5}(-\d{1,5})?(/(tcp|udp|sctp))?", re.IGNORECASE)
-_NAME: Final = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _MILLISECOND: Final = 1_000_000  # durations are in nanoseconds
-
-
-def check_name(name: str) -> str:
-    """Return a container's name without its slash.
-
-    Raises:
-        InvalidParameter: it is no name for a container.
-
-    """
-    if not _NAME.fullmatch(name):
-        raise InvalidParameter(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
-    return name.removeprefix("/")
 
 
 def _mode_is_not(field: str, *allowed: str) -> Callable[[Case], bool]:

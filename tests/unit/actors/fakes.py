@@ -1,0 +1,205 @@
+"""A host without processes: it does at once what it is asked, unless a test holds it or lets it fail."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from itertools import count
+from typing import Final, NamedTuple
+
+import attrs
+import trio
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.exec.actor import ExecRecord
+from daemon.actors.exec.lifecycle import StartExec
+from daemon.runtimes.attach import AttachSession, AttachSocket
+from daemon.runtimes.base import Exit, Run
+
+TERM: Final = int(signal.SIGTERM)
+KILL: Final = int(signal.SIGKILL)
+
+
+class Call(NamedTuple):
+    """What the host was asked, and when in seconds of the virtual clock."""
+
+    at: float
+    stage: str
+    detail: object = None
+
+
+@attrs.define(eq=False)
+class FakeProcess:
+    """A process that ends by the signals it obeys; frozen, it hears none until it is thawed."""
+
+    obeys: frozenset[int]
+    frozen: bool = False
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    exit: Exit | None = None
+    _pending: list[int] = attrs.field(factory=list, init=False)
+
+    def hear(self, number: int) -> None:
+        if self.frozen:
+            self._pending.append(number)
+        elif number in self.obeys:
+            self.end(128 + number)
+
+    def thaw(self) -> None:
+        self.frozen = False
+        for number in self._pending:
+            self.hear(number)
+        self._pending.clear()
+
+    def end(self, code: int, *, oom_killed: bool = False) -> None:
+        if not self.ended.is_set():
+            self.exit = Exit(code, oom_killed)
+            self.ended.set()
+
+    def lose(self) -> None:
+        """End without anybody knowing how."""
+        self.ended.set()
+
+
+@attrs.define(eq=False)
+class Stages:
+    """What both fakes have: a record of the calls, and ways to hold them or let them fail.
+
+    Attributes:
+        faults: raised by the stage of that name while it is there.
+        gates: the stage of that name waits for its gate.
+
+    """
+
+    calls: list[Call] = attrs.field(factory=list, init=False)
+    faults: dict[str, Exception] = attrs.field(factory=dict, init=False)
+    gates: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
+    processes: dict[int, FakeProcess] = attrs.field(factory=dict, init=False)
+    sockets: list[socket.socket | AttachSocket] = attrs.field(factory=list, init=False)
+    obeys: frozenset[int] = frozenset({TERM, KILL})
+    _pids: Iterator[int] = attrs.field(factory=lambda: count(1000), init=False)
+
+    def hold(self, stage: str) -> trio.Event:
+        """Let `stage` wait until the returned event is set."""
+        self.gates[stage] = trio.Event()
+        return self.gates[stage]
+
+    def asked(self, stage: str) -> list[tuple[float, object]]:
+        """Return when and with what `stage` was asked for."""
+        return [(call.at, call.detail) for call in self.calls if call.stage == stage]
+
+    @property
+    def stages(self) -> list[str]:
+        return [call.stage for call in self.calls]
+
+    @property
+    def process(self) -> FakeProcess:
+        """The process made last."""
+        return self.processes[max(self.processes)]
+
+    def close(self) -> None:
+        for each in self.sockets:
+            each.close()
+
+    def make_process(self) -> Run:
+        pid = next(self._pids)
+        self.processes[pid] = FakeProcess(self.obeys)
+        return Run(pid, pid * 2, pid + 100_000, pid * 2 - 1)
+
+    async def ended(self, run: Run) -> Exit | None:
+        process = self.processes[run.pid]
+        await process.ended.wait()
+        return process.exit
+
+    def open_socket(self) -> AttachSocket:
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sockets += [AttachSocket(near), far]
+        return AttachSocket(near)
+
+    def note(self, stage: str, detail: object = None) -> None:
+        self.calls.append(Call(trio.current_time(), stage, detail))
+        if stage in self.faults:
+            raise self.faults[stage]
+
+    async def stage(self, stage: str, detail: object = None) -> None:
+        self.calls.append(Call(trio.current_time(), stage, detail))
+        await trio.lowlevel.checkpoint()
+        if stage in self.gates:
+            await self.gates[stage].wait()
+        if stage in self.faults:
+            raise self.faults[stage]
+
+
+@attrs.define(eq=False)
+class FakeHost(Stages):
+    """A `ContainerHost` without a host; one for all containers of a test."""
+
+    _of: dict[str, FakeProcess] = attrs.field(factory=dict, init=False)
+
+    async def create(self, record: ContainerRecord) -> Run:
+        await self.stage("create", record.id)
+        run = self.make_process()
+        self._of[record.id] = self.processes[run.pid]
+        return run
+
+    async def start(self, record: ContainerRecord, run: Run) -> None:
+        await self.stage("start", run.pid)
+
+    async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
+        await self.stage("wait", run.pid)
+        return await self.ended(run)
+
+    def signal(self, run: Run, number: int) -> None:
+        self.note("signal", number)
+        self.processes[run.pid].hear(number)
+
+    async def freeze(self, record: ContainerRecord) -> None:
+        await self.stage("freeze")
+        self._of[record.id].frozen = True
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        await self.stage("thaw")
+        self._of[record.id].thaw()
+
+    async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
+        await self.stage("clean_up", run and run.pid)
+
+    async def delete(self, record: ContainerRecord) -> None:
+        await self.stage("delete", record.id)
+
+    def connect(self, record: ContainerRecord) -> AttachSocket:
+        self.note("connect")
+        return self.open_socket()
+
+    def resize(self, record: ContainerRecord, height: int, width: int) -> None:
+        self.note("resize", (height, width))
+
+    def knows(self, run: Run) -> FakeProcess:
+        """Have a process that an earlier engine made."""
+        self.processes[run.pid] = FakeProcess(self.obeys)
+        return self.processes[run.pid]
+
+
+@attrs.define(eq=False)
+class FakeExecHost(Stages):
+    """An `ExecHost` without a host."""
+
+    async def execute(
+        self, container: Container, record: ExecRecord, start: StartExec
+    ) -> tuple[Run, AttachSession]:
+        await self.stage("execute", start)
+        session = AttachSession()
+        if start.attach:
+            session.offer(self.open_socket())
+        return self.make_process(), session
+
+    async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
+        await self.stage("wait", run.pid)
+        return await self.ended(run)
+
+    def resize(self, record: ExecRecord, height: int, width: int) -> None:
+        self.note("resize", (height, width))
+
+    async def clean_up(self, record: ExecRecord) -> None:
+        await self.stage("clean_up")

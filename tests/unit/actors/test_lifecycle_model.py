@@ -1,0 +1,147 @@
+"""Every order of events that the table allows, walked through: no report is a surprise, nobody waits for nothing.
+
+The model says what each effect sets going and which report ends it; the table does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import attrs
+import pytest
+
+from daemon.actors.container.lifecycle import RESUME, TABLE, Effect, State
+from daemon.actors.container.messages import (
+    CleanedUp,
+    Deleted,
+    DeleteFailed,
+    Exited,
+    ForceRemove,
+    FreezeFailed,
+    Frozen,
+    GraceExpired,
+    Initialized,
+    Kill,
+    LaunchFailed,
+    Lost,
+    Pause,
+    Remove,
+    Restart,
+    Start,
+    Started,
+    Stop,
+    Thawed,
+    ThawFailed,
+    Unpause,
+)
+
+COMMANDS: Final = (Start, Stop, Restart, Kill, Pause, Unpause, Remove, ForceRemove)
+
+BEGINS: Final[Mapping[Effect, str]] = {
+    Effect.LAUNCH: "creating",
+    Effect.WATCH: "running",
+    Effect.GIVE_UP: "giving up",
+    Effect.FREEZE: "freezing",
+    Effect.THAW: "thawing",
+    Effect.CLEAN_UP: "clearing",
+    Effect.DELETE: "deleting",
+    Effect.ARM_GRACE: "waiting",
+    Effect.SHORTEN_GRACE: "waiting",
+}
+"""The task that an effect begins."""
+
+REPORTS: Final[Mapping[str, Mapping[type, str | None]]] = {
+    "creating": {Initialized: "starting", LaunchFailed: None},
+    "starting": {Started: "running", LaunchFailed: None},
+    "running": {Exited: None, Lost: None},
+    "giving up": {LaunchFailed: None},
+    "freezing": {Frozen: None, FreezeFailed: None},
+    "thawing": {Thawed: None, ThawFailed: None},
+    "clearing": {CleanedUp: None},
+    "deleting": {Deleted: None, DeleteFailed: None},
+    "waiting": {GraceExpired: None},
+}
+"""What each task may report, and what it then goes on with."""
+
+
+@attrs.frozen
+class Situation:
+    """Where a container is, and which tasks are under way for it."""
+
+    state: State
+    tasks: frozenset[str] = frozenset()
+
+    def after(self, message: type, task: str | None = None, goes_on_as: str | None = None) -> Situation:
+        target, effects = TABLE[self.state, message]
+        tasks = set(self.tasks) - {task} | ({goes_on_as} if goes_on_as else set())
+        tasks |= {BEGINS[effect] for effect in effects if effect in BEGINS}
+        if Effect.CLEAN_UP in effects:
+            tasks.discard("waiting")  # the timers of a run end with it
+        return Situation(target, frozenset(tasks))
+
+    def next(self) -> Iterator[Situation]:
+        for command in COMMANDS:
+            if (self.state, command) in TABLE:
+                yield self.after(command)
+        for task in self.tasks:
+            for report, goes_on_as in REPORTS[task].items():
+                assert (self.state, report) in TABLE, f"{report.__name__} in {self}"
+                yield self.after(report, task, goes_on_as)
+
+
+def explore(start: Situation) -> set[Situation]:
+    seen, new = {start}, [start]
+    while new:
+        for found in new.pop().next():
+            if found not in seen:
+                seen.add(found)
+                new.append(found)
+    return seen
+
+
+STARTS: Final = [
+    Situation(State.CONFIGURED),
+    Situation(State.DEAD),
+    *(Situation(state, frozenset(BEGINS[effect] for effect in effects)) for state, effects in RESUME.items()),
+]
+
+
+@pytest.fixture(scope="module")
+def situations() -> set[Situation]:
+    return set().union(*(explore(start) for start in STARTS))
+
+
+def test_no_report_comes_as_a_surprise(situations: set[Situation]) -> None:
+    """Walking there is the proof: a report that the table lacks fails in `next`."""
+    assert {found.state for found in situations} == set(State)
+
+
+DRIVEN: Final[Mapping[State, frozenset[str]]] = {
+    State.STARTING: frozenset({"creating", "giving up"}),
+    State.INITIALIZED: frozenset({"starting"}),
+    State.RUNNING: frozenset({"running"}),
+    State.PAUSING: frozenset({"freezing"}),
+    State.PAUSED: frozenset({"running"}),
+    State.RESUMING: frozenset({"thawing"}),
+    State.STOPPING: frozenset({"creating", "starting", "running", "giving up"}),
+    State.STOPPED: frozenset({"clearing"}),
+    State.UNKNOWN: frozenset({"clearing"}),
+    State.REMOVING: frozenset({"deleting"}),
+}
+
+
+@pytest.mark.parametrize("state", DRIVEN, ids=lambda state: state.value)
+def test_a_state_that_must_end_has_a_task_that_will_end_it(state: State, situations: set[Situation]) -> None:
+    stuck = [found for found in situations if found.state is state and not found.tasks & DRIVEN[state]]
+    assert not stuck
+
+
+def test_a_container_runs_once_at_a_time(situations: set[Situation]) -> None:
+    lives = {"creating", "starting", "running", "giving up"}
+    assert not [found for found in situations if len(found.tasks & lives) > 1]
+
+
+def test_nothing_runs_while_a_container_is_removed(situations: set[Situation]) -> None:
+    removing = [found for found in situations if found.state in {State.REMOVING, State.REMOVED}]
+    assert not [found for found in removing if found.tasks & {"creating", "starting", "running"}]
