@@ -74,7 +74,7 @@ def create(engine: Engine, body: object, name: str = "") -> tuple[int, str]:
         ),
         ({"Image": "busybox", "HostConfig": {"Memory": 1}}, ""),
         ({"Image": "busybox", "Env": ["=x"]}, "invalid environment variable: =x"),
-        ({"Image": "busybox", "HostConfig": {"Binds": ["nonsense"]}}, ""),
+        ({"Image": "busybox", "HostConfig": {"Binds": ["/tmp:relative"]}}, ""),
         ({"Image": "busybox", "StopSignal": "SIGNOPE"}, ""),
         ({"Image": "busybox", "HostConfig": {"Runtime": "nope"}}, "unknown or invalid runtime name: nope"),
     ],

@@ -82,6 +82,7 @@ def test_detach_keys_leave_the_container_running_and_attach_comes_back(
         assert shell.wait() in {0, 1}
     assert docker.inspect("stays")["State"]["Running"]
     with typing_at("attach", "stays") as again:
+        again.read_until(b"# ")  # the shell shows its prompt again, for its window has been resized
         again.type(b"echo $MARK\n")
         again.read_until(b"here\r\n")
         again.type(b"exit 0\n")

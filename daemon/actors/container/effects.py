@@ -55,7 +55,7 @@ class Effects:
     now_ns: Callable[[], int]
     _sessions: list[AttachSession] = attrs.field(factory=list, init=False)
     _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    _timers: set[trio.CancelScope] = attrs.field(factory=set, init=False)
+    _of_run: set[trio.CancelScope] = attrs.field(factory=set, init=False)
     _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -69,11 +69,11 @@ class Effects:
             Effect.KILL: lambda message: self._signal(Effect.KILL, message),
             Effect.ARM_GRACE: self._arm_grace,
             Effect.SHORTEN_GRACE: self._shorten_grace,
-            Effect.FREEZE: lambda _: self._spawn(self.host.freeze, Frozen(), FreezeFailed),
-            Effect.THAW: lambda _: self._spawn(self.host.thaw, Thawed(), ThawFailed),
+            Effect.FREEZE: lambda _: self._during_run(self._report, self.host.freeze, Frozen(), FreezeFailed),
+            Effect.THAW: lambda _: self._during_run(self._report, self.host.thaw, Thawed(), ThawFailed),
             Effect.CLEAN_UP: self._start_clean_up,
             Effect.AUTO_REMOVE: self._auto_remove,
-            Effect.DELETE: lambda _: self._spawn(self.host.delete, Deleted(), DeleteFailed),
+            Effect.DELETE: self._start_delete,
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
             Effect.POSTPONE: lambda _: None,
@@ -137,23 +137,33 @@ class Effects:
     def _arm_grace(self, message: Any) -> None:
         seconds = grace_seconds(message, self._record.config)
         if seconds > 0:  # without any, the signal was a kill already; below zero means for ever
-            self.tasks.start_soon(self._expire, seconds)
+            self._during_run(self._expire, seconds)
 
     def _shorten_grace(self, message: Any) -> None:
         seconds = grace_seconds(message, self._record.config)
         if seconds >= 0:
-            self.tasks.start_soon(self._expire, seconds)
+            self._during_run(self._expire, seconds)
 
     async def _expire(self, seconds: float) -> None:
-        with trio.CancelScope() as waiting:
-            self._timers.add(waiting)
-            await trio.sleep(seconds)
-            await self.mailbox.tell(GraceExpired())
-        self._timers.discard(waiting)
+        await trio.sleep(seconds)
+        await self.mailbox.tell(GraceExpired())
+
+    def _during_run(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Begin something that is pointless, and must say nothing any more, once the run is over."""
+        scope = trio.CancelScope()
+        self._of_run.add(scope)
+        self.tasks.start_soon(self._within, scope, work, *arguments)
+
+    async def _within(
+        self, scope: trio.CancelScope, work: Callable[..., Awaitable[None]], *arguments: object
+    ) -> None:
+        with scope:
+            await work(*arguments)
+        self._of_run.discard(scope)
 
     def _start_clean_up(self, _: object) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        for scope in self._of_run:
+            scope.cancel()
         self.close_sessions()
         self.tasks.start_soon(self._clean_up)
 
@@ -175,13 +185,8 @@ class Effects:
         except EngineError as error:
             LOG.warning("not removed by itself", container=self._record.id, reason=str(error))
 
-    def _spawn(
-        self,
-        work: Callable[[ContainerRecord], Awaitable[None]],
-        done: Event,
-        failed: Callable[[EngineError], Event],
-    ) -> None:
-        self.tasks.start_soon(self._report, work, done, failed)
+    def _start_delete(self, _: object) -> None:
+        self.tasks.start_soon(self._report, self.host.delete, Deleted(), DeleteFailed)
 
     async def _report(
         self,

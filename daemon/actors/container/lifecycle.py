@@ -79,7 +79,7 @@ class Effect(enum.Enum):
     SHORTEN_GRACE = enum.auto()  # of the stop under way
     FREEZE = enum.auto()
     THAW = enum.auto()
-    CLEAN_UP = enum.auto()
+    CLEAN_UP = enum.auto()  # after the run: whatever was still done for it is broken off
     AUTO_REMOVE = enum.auto()  # if the container is to be removed by itself
     DELETE = enum.auto()
     OPEN_SESSION = enum.auto()
@@ -167,12 +167,10 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_go((S.REMOVING,), Deleted, S.REMOVED),
     **_go((S.REMOVING,), DeleteFailed, S.DEAD),
 
-    # facts that came too late to matter
-    **_stay((*PASSED, *ALIVE), GraceExpired),
-    **_stay((*PASSED, S.RUNNING), Frozen),
-    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED), FreezeFailed),
-    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING), Thawed),
-    **_stay((*PASSED, S.RUNNING, S.STOPPING, S.PAUSED, S.PAUSING), ThawFailed),
+    # what came too late to matter; once the run is over, nothing of it is reported any more
+    **_stay((S.STOPPING,), FreezeFailed),
+    **_stay((S.STOPPING,), Thawed),
+    **_stay((S.STOPPING,), ThawFailed),
 
     # what changes no state
     **_stay((*ALIVE, S.STOPPING), Resize, E.RESIZE),

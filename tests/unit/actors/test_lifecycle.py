@@ -68,7 +68,11 @@ def test_what_the_table_lacks_is_refused_as_the_api_says(pair: tuple[State, type
 
 def test_only_a_thaw_of_what_is_not_frozen_is_refused_as_a_failure() -> None:
     """Docker answers it with 500; everything else is the client's own doing."""
-    failed = {kind for state, kind in ABSENT if type(refusal(state, (SAMPLES.get(kind) or kind()), container_id="", name="")) is Failed}
+    failed = {
+        kind
+        for state, kind in ABSENT
+        if type(refusal(state, (SAMPLES.get(kind) or kind()), container_id="", name="")) is Failed
+    }
     assert failed == {messages.Unpause}
 
 
@@ -104,7 +108,9 @@ def _reachable(start: State) -> set[State]:
 
 @pytest.mark.parametrize("command", [kind for kind in COMMANDS if kind not in SETTLED])
 def test_a_command_that_does_not_wait_changes_no_state(command: type) -> None:
-    assert not [state for (state, kind), (target, _) in TABLE.items() if kind is command and target is not state]
+    assert not [
+        state for (state, kind), (target, _) in TABLE.items() if kind is command and target is not state
+    ]
 
 
 def _postponed() -> Iterator[tuple[State, type]]:
@@ -119,7 +125,9 @@ def test_a_postponed_command_waits_where_a_report_will_lead_on(pair: tuple[State
     assert [kind for kind in REPORTS if TABLE.get((state, kind), (state,))[0] is not state]
 
 
-@pytest.mark.parametrize("command", sorted({kind for _, kind in _postponed()}, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize(
+    "command", sorted({kind for _, kind in _postponed()}, key=lambda kind: kind.__name__)
+)
 def test_a_postponed_command_is_carried_out_or_refused_in_the_end(command: type) -> None:
     """Delivered again at each change of state, it must not wait in every state that can still come."""
     for state in (state for state, kind in _postponed() if kind is command):

@@ -77,10 +77,12 @@ class Situation:
         tasks = set(self.tasks) - {task} | ({goes_on_as} if goes_on_as else set())
         tasks |= {BEGINS[effect] for effect in effects if effect in BEGINS}
         if Effect.CLEAN_UP in effects:
-            tasks.discard("waiting")  # the timers of a run end with it
+            tasks -= {"waiting", "freezing", "thawing"}  # they end with the run
         return Situation(target, frozenset(tasks))
 
     def next(self) -> Iterator[Situation]:
+        if self.state is State.REMOVED:
+            return  # the actor has ended, and its tasks with it
         for command in COMMANDS:
             if (self.state, command) in TABLE:
                 yield self.after(command)

@@ -11,7 +11,7 @@ from typing import Final
 
 from daemon.actors.container.admission.rules import Case, Rule
 from daemon.actors.container.signals import parse_signal
-from daemon.errors import Conflict, InvalidParameter
+from daemon.errors import InvalidParameter
 from daemon.model import Config, HostConfig
 from daemon.networks.files import check_dns, parse_extra_host
 from daemon.runtimes.spec.capabilities import granted
@@ -130,7 +130,6 @@ FORM: Final = (
     Rule(
         lambda case: case.host_config.auto_remove and case.host_config.restart_policy.name != "no",
         "can't create 'AutoRemove' container with restart policy",
-        Conflict,
     ),
     Rule(
         lambda case: "" in (case.host_config.annotations or {}),
