@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from daemon.images.records import LayerRecord
 from daemon.images.spool import Spool
 from daemon.journal import Held, Ledger, Transaction
 
+JOBS_AT_ONCE: Final = 4  # each has a child process that may fill a core and much memory
 _log = structlog.get_logger(__name__)
 
 
@@ -43,6 +44,7 @@ class ImagesActor:
     images: Images
     ledger: Ledger
     _open: set[Request[Any]] = attrs.field(factory=set, init=False)
+    _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(JOBS_AT_ONCE), init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take commands until cancelled; every command taken is answered, whatever happens."""
@@ -76,26 +78,27 @@ class ImagesActor:
         self._open.discard(request)
 
     async def _load(self, command: Load) -> tuple[str, ...]:
-        with self._job(command.archive) as job:
+        async with self._job(command.archive) as job:
             brought = await job.load(command.archive.path)
             await self._sync()
             await self.images.mailbox.ask(Record(brought, "load"))
         return tuple(line for image in brought for line in _lines(image.record.id, image.tags))
 
     async def _import(self, command: Import) -> str:
-        with self._job(command.tar) as job:
+        async with self._job(command.tar) as job:
             brought = await job.import_tar(command.tar.path, command.description.document)
             await self._sync()
             tags = (command.tag,) if command.tag else ()
             await self.images.mailbox.ask(Record((attrs.evolve(brought, tags=tags),), "import"))
         return brought.record.id
 
-    @contextlib.contextmanager
-    def _job(self, spool: Spool) -> Generator[Job, None, None]:
+    @contextlib.asynccontextmanager
+    async def _job(self, spool: Spool) -> AsyncGenerator[Job, None]:
         spool.claim()
         try:
-            with self.images.content.lease() as lease:
-                yield Job(self.images.content, lease, self._known_layer)
+            async with self._room:
+                with self.images.content.lease() as lease:
+                    yield Job(self.images.content, lease, self._known_layer)
         finally:
             spool.discard()
 
@@ -117,6 +120,7 @@ class ImagesActor:
         await self._commit(change)
         for image_id in set(change.catalog.images) - known:
             self.images.content.keep(change.catalog.images[image_id].record)
+            _log.info("new image", image_id=image_id, how=command.action)
 
     async def _tag(self, command: Tag) -> None:
         image = self.images.resolve(command.reference)
@@ -142,6 +146,7 @@ class ImagesActor:
         if not deletion.delete:
             return Removed(untagged)
         self.images.content.forget(image.record)
+        _log.info("image deleted", image_id=image.id)
         gone = [chain for chain in image.chain_ids if self.images.catalog.current.layer(chain) is None]
         return Removed(untagged, (image.id, *reversed(gone)))
 

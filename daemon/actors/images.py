@@ -81,7 +81,7 @@ class Images:
             parts = await trio.to_thread.run_sync(saving.pieces, wanted, self.content.blobs)
             tar = saving.chunks(parts)
             while chunk := await trio.to_thread.run_sync(next, tar, b""):
-                yield chunk  # noqa: ASYNC119  Quart closes it, and leaving needs no await
+                yield chunk  # noqa: ASYNC119  Quart closes it, and leaving the lease awaits nothing
 
     async def recover(self, journal: Recorded) -> None:
         """Show the images that are recorded and discard all content that belongs to none of them.

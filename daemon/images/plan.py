@@ -102,11 +102,16 @@ def _checked(document: ImageDocument, layers: tuple[Member, ...]) -> ImageDocume
     return document
 
 
+def _bounded(entries: list[Any]) -> list[Any]:
+    if len(entries) > IMAGE_LIMIT:
+        raise InvalidParameter(f"invalid archive: it has more than {IMAGE_LIMIT} images")
+    return entries
+
+
 def _read_docker(archive: Archive, content: bytes) -> Iterator[PlannedImage]:
     if content.strip() == b"null":  # what saving nothing gives
         return
-    entries = documents.read_json(content, "manifest.json", list)
-    for entry in entries[:IMAGE_LIMIT]:
+    for entry in _bounded(documents.read_json(content, "manifest.json", list)):
         if not isinstance(entry, dict):
             raise InvalidParameter("invalid archive: manifest.json must be made of JSON objects")
         paths = documents.member(entry, "Layers", list, "manifest.json")
@@ -125,7 +130,7 @@ def _tag(text: object) -> Reference:
 
 def _read_layout(archive: Archive, content: bytes) -> Iterator[PlannedImage]:
     index = documents.read_json(content, "index.json", dict)
-    for entry in documents.member(index, "manifests", list, "index.json")[:IMAGE_LIMIT]:
+    for entry in _bounded(documents.member(index, "manifests", list, "index.json")):
         descriptor = documents.read_descriptor(entry, "index.json")
         annotations = documents.member(entry, "annotations", dict, "index.json")
         if _ATTESTATION not in annotations:

@@ -98,6 +98,6 @@ async def _child(module: str, source: Path, directory: Path) -> Any:
     return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
 
 
-async def _kill(process: trio.Process) -> None:  # noqa: RUF029  trio awaits it
+async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  trio awaits it
     """A child owns nothing but a directory its parent throws away, so there is nothing to let it finish."""
     process.kill()

@@ -11,7 +11,6 @@ and trusts negative sizes; `StrictTarInfo` closes those three.
 from __future__ import annotations
 
 import bz2
-import encodings.idna  # noqa: F401  codecs are loaded on first use, which would be behind the chroot
 import gzip
 import hashlib
 import io

@@ -51,7 +51,12 @@ class Monitored:
 
 @contextmanager
 def monitored(
-    runtime: str, bundle: Path, *command: str, tty: bool = False, stdin: bool = False, leave_open: bool = False
+    runtime: str,
+    bundle: Path,
+    *command: str,
+    tty: bool = False,
+    stdin: bool = False,
+    leave_open: bool = False,
 ) -> Generator[Monitored, None, None]:
     """Create a container for `command`; afterwards nothing of it is left."""
     program = installed(runtime)
@@ -107,7 +112,7 @@ def _make_bundle(bundle: Path, command: tuple[str, ...], *, tty: bool) -> None:
         "root": {"path": "rootfs"},
         "mounts": [{"destination": target, "type": kind, "source": kind} for target, kind in MOUNTS],
         "linux": {
-            "cgroupsPath": f"/longshore-tests/{bundle.name}",
+            "cgroupsPath": f"/{bundle.name}",
             "namespaces": [{"type": kind} for kind in NAMESPACES],
         },
     }

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import attrs
 import pytest
 import trio
-import trio.testing
 
 from daemon.api.loglines import LineRenderer
-from daemon.api.pump import Ended, PumpOptions, pump
+from daemon.api.pump import Ended, Eof, PumpOptions, pump
 from daemon.api.stdcopy import frame
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.console import reopen_log, resize
@@ -24,7 +22,7 @@ from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.logformat import STDERR, STDOUT
 from daemon.runtimes.logs import Selection, existing, followed
 from tests.runtime.monitors import Monitored, monitored
-from tests.unit.stdio.fakes import FakeClient
+from tests.unit.stdio.fakes import FakeClient, eventually
 
 pytestmark = pytest.mark.runtime
 
@@ -36,13 +34,13 @@ Create = Callable[..., AbstractContextManager[Monitored]]
 
 @pytest.fixture(params=["crun", "runc"])
 def create(request: pytest.FixtureRequest, tmp_path: Path) -> Create:
-    return partial(monitored, request.param, tmp_path / f"stdio-{secrets.token_hex(6)}")
+    @contextmanager
+    def limited(*command: str, **options: bool) -> Generator[Monitored, None, None]:
+        bundle = tmp_path / f"stdio-{secrets.token_hex(6)}"
+        with monitored(request.param, bundle, *command, **options) as container, trio.fail_after(SECONDS):
+            yield container
 
-
-@pytest.fixture(autouse=True)
-async def limit() -> AsyncGenerator[None, None]:
-    with trio.fail_after(SECONDS):
-        yield
+    return limited
 
 
 @attrs.frozen
@@ -55,8 +53,7 @@ class MonitorEnd:
         return self.container.monitor.poll() is not None
 
     async def wait(self) -> None:
-        while not self.reached():
-            await trio.sleep(0.01)
+        await eventually(self.reached)
 
 
 async def attached(container: Monitored, options: PumpOptions) -> tuple[FakeClient, Ended]:
@@ -84,7 +81,7 @@ async def test_output_comes_by_stream_and_is_in_the_log(create: Create) -> None:
 
 async def test_ten_megabytes_through_cat_come_back_exactly(create: Create) -> None:
     data = os.urandom(10_000_000)
-    with create("cat", stdin=True) as container, trio.CancelScope():
+    with create("cat", stdin=True) as container:
         client, connection = FakeClient.make(), AttachSocket.connect(container.bundle)
         container.start()
         async with trio.open_nursery() as nursery:
@@ -155,8 +152,9 @@ async def test_a_client_that_leaves_lets_the_container_go_on(create: Create) -> 
     with create("sh", "-c", "read x; echo got $x", stdin=True, leave_open=True) as container:
         client, connection = FakeClient.make(), AttachSocket.connect(container.bundle)
         container.start()
-        client.gone.set()
-        assert await pump(client, connection, PumpOptions(stdin=True)) is Ended.CLIENT_GONE
+        await client.there.send_eof()
+        leaving = PumpOptions(stdin=True, eof=Eof.END_SESSION)
+        assert await pump(client, connection, leaving) is Ended.CLIENT_GONE
         connection.close()
         second, connection = FakeClient.make(), AttachSocket.connect(container.bundle)
         await second.there.send_all(b"me\n")
@@ -188,12 +186,10 @@ async def test_a_log_that_is_moved_away_and_reopened_is_followed(create: Create)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow)
             container.start()
-            assert (await connection.receive_batch())[0].payload == b"first\n"
+            await eventually(lambda: b"".join(seen) == b"first\n")
             container.log.rename(container.log.with_suffix(".1"))
             reopen_log(container.bundle)
-            while not container.log.exists():
-                await trio.sleep(0.01)
+            await eventually(container.log.exists)
             await connection.send(b"go\n")
-            assert (await connection.receive_batch())[0].payload == b"second\n"
         connection.close()
         assert b"".join(seen) == b"first\nsecond\n"

@@ -273,3 +273,13 @@ async def test_a_load_that_is_cut_off_by_the_engines_end_leaves_nothing(tmp_path
         nursery.cancel_scope.cancel()
     assert ledger.history == []
     assert store.left() == []
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_save_holds_nothing(store: Store) -> None:
+    await store.load(tars.docker_archive([BASE], ["box:1"]))
+    image = store.images.resolve("box:1")
+    stream = store.images.save([Saved(image.record, image.tags)])
+    await anext(stream)
+    await stream.aclose()
+    await store.images.mailbox.ask(Delete("box:1"))
+    assert store.left() == []

@@ -196,7 +196,9 @@ async def test_what_cannot_be_deleted_is_an_error_and_can_be_tried_again(setting
         with pytest.raises(Failed, match="failed to remove the root filesystem"):
             await setting.driver.remove(CONTAINER)
     finally:
-        await trio.run_process(["chattr", "-i", str(stubborn)])
+        # Shielded, or a cancelled test would leave what nobody can delete.
+        with trio.move_on_after(5, shield=True):
+            await trio.run_process(["chattr", "-i", str(stubborn)])
     await setting.driver.remove(CONTAINER)
     assert not setting.driver.directory(CONTAINER).exists()
 

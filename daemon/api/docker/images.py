@@ -2,7 +2,6 @@
 
 Handlers only translate.  Uploads go to a spool first, so a client that stalls holds nothing but its own file.
 """
-# ruff: noqa: RUF029  Quart would run a handler that is not async in a thread
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ def images() -> Images:
 
 
 @blueprint.get("/images/json")
-async def list_images() -> Response:
+async def list_images() -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """List images, newest first."""
     given = filters(LIST_KEYS)
     if pattern := text("filter"):  # what `filters` replaced
@@ -61,19 +60,13 @@ async def list_images() -> Response:
 
 
 @blueprint.get("/images/search")
-async def search() -> Response:
+async def search() -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Refuse: there is no registry client yet."""
     raise NotImplementedHere("searching registries is not supported yet")
 
 
-@blueprint.post("/images/<path:name>/push")
-async def push(name: str) -> Response:
-    """Refuse: there is no registry client yet."""
-    raise NotImplementedHere(f"pushing to registries is not supported yet (asked for {name!r})")
-
-
 @blueprint.get("/images/<path:name>/json")
-async def inspect(name: str) -> Response:
+async def inspect(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Show all of an image."""
     image = images().resolve(name)
     layers = images().content.layers
@@ -81,7 +74,7 @@ async def inspect(name: str) -> Response:
 
 
 @blueprint.get("/images/<path:name>/history")
-async def history(name: str) -> Response:
+async def history(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Show how an image came to be."""
     return answers.json(image_views.history(images().resolve(name)))
 

@@ -245,7 +245,6 @@ async def test_a_prune_takes_nameless_images_unless_told_otherwise(docker: Docke
         ),
         ("POST", "/images/create?fromSrc=http://x/y", "fromSrc=-"),
         ("GET", "/images/search?term=x", "not supported yet"),
-        ("POST", "/images/host/x/push?tag=1", "pushing to registries is not supported yet"),
     ],
 )
 async def test_what_needs_a_registry_says_so(docker: Docker, method: str, path: str, text: str) -> None:

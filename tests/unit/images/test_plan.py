@@ -70,6 +70,8 @@ async def test_an_empty_save_loads_nothing(tmp_path: Path) -> None:
         (tars.files({"manifest.json": b"{}"}), "must be a JSON array"),
         (tars.files({"manifest.json": b"[1]"}), "made of JSON objects"),
         (tars.files({"manifest.json": b"[{}]"}), "which is not in it"),
+        (tars.files({"manifest.json": orjson.dumps([{}] * 1001)}), "more than 1000 images"),
+        (tars.files({"index.json": orjson.dumps({"manifests": [{}] * 1001})}), "more than 1000 images"),
         (tars.docker_archive([LAYER], Config="../../etc/passwd"), "which is not in it"),
         (tars.docker_archive([LAYER], Config="/etc/passwd"), "which is not in it"),
         (tars.docker_archive([LAYER], Layers=["../../../etc/passwd"]), "which is not in it"),
