@@ -156,8 +156,8 @@ class Containers:
     async def _own(self, container: Container) -> None:
         """Be one incarnation of the container's owner; a later one begins from what the journal has."""
         container.cell.publish(restored(container.snapshot.stored()))
-        await ContainerActor(container, self.host, self.ledger).run()
-        self._registry.remove(container.id)
+        forget = partial(self._registry.remove, container.id)
+        await ContainerActor(container, self.host, self.ledger, forget).run()
         container.mailbox.close()
 
 

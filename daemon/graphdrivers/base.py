@@ -56,6 +56,10 @@ class GraphDriver(Protocol):
         """
         ...
 
+    async def written_bytes(self, container_id: str) -> int:
+        """Return the size of what the container has written; 0 for one that was never prepared."""
+        ...
+
     def describe(self, container_id: str) -> Mapping[str, str]:
         """Return what inspect shows as GraphDriver.Data; nothing for what was never prepared."""
         ...

@@ -26,7 +26,7 @@ import structlog
 import trio
 
 from daemon.errors import Failed
-from daemon.graphdrivers import syscalls
+from daemon.graphdrivers import syscalls, trees
 from daemon.graphdrivers.layers import DRIVER_NAME, OverlayLayers
 from daemon.graphdrivers.trees import delete_tree
 
@@ -97,6 +97,11 @@ class OverlayDriver:
                 await self.remove(container_id)
             except Failed as error:  # it can wait for the next start; the engine cannot
                 _log.warning("left-over root filesystem stays", container_id=container_id, error=str(error))
+
+    async def written_bytes(self, container_id: str) -> int:
+        """Return the size of what the container has written; 0 for one that was never prepared."""
+        diff = self.directory(container_id) / "diff"
+        return await trio.to_thread.run_sync(trees.size_bytes, diff, abandon_on_cancel=True)
 
     def describe(self, container_id: str) -> Mapping[str, str]:
         """Return what inspect shows as GraphDriver.Data; nothing for what was never prepared."""

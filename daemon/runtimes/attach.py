@@ -113,6 +113,8 @@ class AttachSocket:
                 self._open().send(packet)
             except BlockingIOError:
                 await trio.lowlevel.wait_writable(self._open())
+            except ConnectionResetError as error:  # the other form of the same: see `_ready`
+                raise BrokenPipeError("the monitor has ended") from error
             else:
                 return
 

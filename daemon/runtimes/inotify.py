@@ -15,16 +15,16 @@ import os
 import struct
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import attrs
 import trio
 
 IN_MODIFY: Final = 0x2
-IN_ATTRIB: Final = 0x4  # an unlinked file's link count, for one
-IN_MOVE_SELF: Final = 0x800
+IN_MOVED_TO: Final = 0x80
+IN_CREATE: Final = 0x100
 IN_Q_OVERFLOW: Final = 0x4000
-INTERESTING: Final = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF
 READ_BYTES: Final = 64 * 1024
 
 _HEAD: Final = struct.Struct("iIII")  # watch descriptor, mask, cookie, length of the name that follows
@@ -33,7 +33,7 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 @attrs.define(eq=False)
 class Watch:
-    """One watcher's view of one file."""
+    """One watcher's view of one file and its directory."""
 
     _hub: Inotify
     dirty: bool = attrs.field(default=False, init=False)
@@ -55,25 +55,26 @@ class Inotify:
     _reader: Watch | None = attrs.field(default=None, init=False)
 
     @contextmanager
-    def watch(self, path: str) -> Generator[Watch, None, None]:
-        """Watch an existing file for writes, and for its being moved or unlinked.
+    def watch(self, path: str, directory: Path) -> Generator[Watch, None, None]:
+        """Watch an existing file for writes, and `directory` for files that come to be there.
 
         Raises:
-            OSError: there is no such file, or the kernel watches enough files already.
+            OSError: one of the two does not exist, or the kernel watches enough already.
 
         """
         if self._fd < 0:
             self._fd = _checked(_LIBC.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         watch = Watch(self)
         try:
-            descriptor = _checked(_LIBC.inotify_add_watch(self._fd, os.fsencode(path), INTERESTING))
-            self._watches.setdefault(descriptor, set()).add(watch)
-            try:
-                yield watch
-            finally:
-                self._forget(descriptor, watch)
+            self._add(watch, path, IN_MODIFY)
+            self._add(watch, str(directory), IN_CREATE | IN_MOVED_TO)
+            yield watch
         finally:
-            self._close_if_unused()
+            self._forget(watch)
+
+    def _add(self, watch: Watch, path: str, mask: int) -> None:
+        descriptor = _checked(_LIBC.inotify_add_watch(self._fd, os.fsencode(path), mask))
+        self._watches.setdefault(descriptor, set()).add(watch)
 
     async def wait_dirty(self, watch: Watch) -> None:
         """Wait for a change of what `watch` watches, and read for everybody if nobody else does."""
@@ -97,9 +98,10 @@ class Inotify:
             await trio.lowlevel.wait_readable(self._fd)
         finally:
             self._reader = None
-        self._dispatch(os.read(self._fd, READ_BYTES))
+        self.dispatch(os.read(self._fd, READ_BYTES))
 
-    def _dispatch(self, events: bytes) -> None:
+    def dispatch(self, events: bytes) -> None:
+        """Wake whoever watches what the kernel's `events` are about."""
         position = 0
         while position < len(events):
             descriptor, mask, _, name_bytes = _HEAD.unpack_from(events, position)
@@ -112,15 +114,13 @@ class Inotify:
                 watch.dirty = True
                 _wake(watch)
 
-    def _forget(self, descriptor: int, watch: Watch) -> None:
-        watchers = self._watches[descriptor]
-        watchers.discard(watch)
-        if not watchers:
-            del self._watches[descriptor]
-            # Fails if the file has gone, and its watch with it: nothing is left to remove then.
-            _LIBC.inotify_rm_watch(self._fd, descriptor)
-
-    def _close_if_unused(self) -> None:
+    def _forget(self, watch: Watch) -> None:
+        for descriptor, watchers in list(self._watches.items()):
+            watchers.discard(watch)
+            if not watchers:
+                del self._watches[descriptor]
+                # Fails if the file has gone, and its watch with it: nothing is left to remove then.
+                _LIBC.inotify_rm_watch(self._fd, descriptor)
         if not self._watches:
             trio.lowlevel.notify_closing(self._fd)
             os.close(self._fd)

@@ -127,7 +127,7 @@ async def followed(
     read to its end.
     """
     while True:
-        with LogFile(path) as file, inotify.watch(file.through_fd) as watch:
+        with LogFile(path) as file, inotify.watch(file.through_fd, path.parent) as watch:
             reader = await LogReader.of(file, selection, follow=True)
             replaced = False
             while not replaced:

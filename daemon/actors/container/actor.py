@@ -67,11 +67,15 @@ def name_conflict(name: str, holder_id: str) -> Conflict:
 
 @attrs.define(eq=False)
 class ContainerActor:
-    """One incarnation of a container's owner; the mailbox and the cell outlive it."""
+    """One incarnation of a container's owner; the mailbox and the cell outlive it.
+
+    `forget` is called when the container is gone, before anyone is told.
+    """
 
     container: Container
     host: ContainerHost
     ledger: Ledger
+    forget: Callable[[], None]
     now_ns: Callable[[], int] = time.time_ns
     _open: list[Request[Any]] = attrs.field(factory=list, init=False)
     _postponed: list[Request[Any]] = attrs.field(factory=list, init=False)
@@ -148,6 +152,8 @@ class ContainerActor:
         if target is not before.state:
             self._again.extend(self._postponed)
             self._postponed.clear()
+        if after.removed:
+            self.forget()
         self._file(request, effects)
         self._perform(effects, message, request)
         self._settle(message)

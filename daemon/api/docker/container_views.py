@@ -74,6 +74,11 @@ def list_item(snapshot: ContainerSnapshot, version: Version, now_ns: int, image:
     return wire.render(describe(snapshot, now_ns)).rstrip().join(kept)
 
 
+def with_members(item: bytes, members: Mapping[str, int]) -> bytes:
+    """Return a JSON object with `members` added at its end."""
+    return item[:-1] + b"," + wire.render(members).strip()[1:]
+
+
 def inspect(snapshot: ContainerSnapshot, version: Version, more: Mapping[str, Any]) -> bytes:
     """Return what inspect shows as JSON; `more` is what the snapshot does not know, and may change."""
     key = ("inspect", version, repr(more))

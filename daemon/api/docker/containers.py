@@ -19,7 +19,7 @@ from daemon.api.answers import json
 from daemon.api.app import engine
 from daemon.api.body import json_body
 from daemon.api.docker.container_filters import KEYS, selected
-from daemon.api.docker.container_views import inspect, list_item
+from daemon.api.docker.container_views import inspect, list_item, with_members
 from daemon.api.query import filters, flag, integer, text
 from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter, NotFound
@@ -59,20 +59,21 @@ async def create() -> Response:
 
 
 @routes.get("/containers/json")
-async def list_containers() -> Response:  # ruff: ignore[unused-async]  sync = a thread
+async def list_containers() -> Response:
     """Answer with the containers that the query selects, newest first."""
     found, version, now_ns = engine(), api_version(), time.time_ns()
     revision = found.journal.events.last_seq
     snapshots = [container.snapshot for container in found.containers]
     chosen = selected(snapshots, filters(KEYS), found.images, everything=flag("all"), limit=integer("limit"))
-    if flag("size"):
-        raise InvalidParameter("sizes are not supported yet: leave out size")
     items = [list_item(one, version, now_ns, _image_of(found, one)) for one in chosen]
+    if flag("size"):
+        sizes = [await _sizes(found, one) for one in chosen]
+        items = [with_members(item, members) for item, members in zip(items, sizes, strict=True)]
     return json(b"[" + b",".join(items) + b"]\n", headers={REVISION: str(revision)})
 
 
 @routes.get("/containers/<name>/json")
-async def inspect_container(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
+async def inspect_container(name: str) -> Response:
     """Answer with everything there is to know of one container."""
     found = engine()
     container = found.containers.resolve(name)
@@ -83,6 +84,8 @@ async def inspect_container(name: str) -> Response:  # ruff: ignore[unused-async
         "GraphDriver": {"Name": graph_driver.name, "Data": dict(graph_driver.describe(container.id)) or None},
         "ExecIDs": exec_ids or None,
     }
+    if flag("size"):
+        more |= await _sizes(found, container.snapshot)
     return json(inspect(container.snapshot, api_version(), more))
 
 
@@ -92,6 +95,13 @@ async def top(name: str) -> Response:
     container = engine().containers.resolve(name)
     table = await process_table(container.snapshot.id, container.snapshot.pid, text("ps_args", "-ef"))
     return json({"Titles": table.titles, "Processes": table.rows})
+
+
+async def _sizes(found: Engine, snapshot: ContainerSnapshot) -> dict[str, int]:
+    """Return what the container has written, and that with its image; reads the disk, so only if asked."""
+    written_bytes = await found.graph_driver.written_bytes(snapshot.id)
+    image = found.images.get(snapshot.record.image_id)
+    return {"SizeRw": written_bytes, "SizeRootFs": written_bytes + (image.size_bytes if image else 0)}
 
 
 def _image_of(found: Engine, snapshot: ContainerSnapshot) -> str:
