@@ -135,7 +135,7 @@ class _Pump:
         """Read what nobody wants from here, because conmon blocks if nobody does."""
         with contextlib.suppress(trio.ClosedResourceError):  # the actor has put the client out
             while await self._connection.receive_batch():
-                pass
+                await trio.lowlevel.checkpoint()
 
     async def _watch_client(self) -> None:
         try:

@@ -24,6 +24,9 @@ import attrs
 from daemon.errors import Failed
 
 VERSION: Final = 1
+PADDING_PIECES: Final = 8
+PADDING_PIECE_BYTES: Final = 1_000_000  # together, twice what is written between two checkpoints
+SPILL_PAGES: Final = 10
 
 # What SQLite says when the bytes are wrong, not when they are out of reach.
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -156,6 +159,24 @@ def _prepare(connection: sqlite3.Connection, path: Path, sequence: int) -> None:
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]  # 40 ms for 100 000 events
     if verdict != "ok":
         raise Damaged(verdict)
+    _lengthen_log(connection)
+
+
+def _lengthen_log(connection: sqlite3.Connection) -> None:
+    """Make the write-ahead log as long as it will be, with a transaction that is taken back.
+
+    A commit that makes the file longer waits for the file system's own journal as well: 0.45 ms at the
+    median and 4.5 at the 99th percentile here, against 0.3 and 1.3 for one that overwrites.  A small
+    cache makes SQLite write the pages out before the transaction ends.
+    """
+    kept_pages = connection.execute("PRAGMA cache_size").fetchone()[0]
+    connection.execute(f"PRAGMA cache_size = {SPILL_PAGES}")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE padding (piece BLOB)")
+    for _ in range(PADDING_PIECES):
+        connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (PADDING_PIECE_BYTES,))
+    connection.execute("ROLLBACK")
+    connection.execute(f"PRAGMA cache_size = {kept_pages}")
 
 
 def _begin(connection: sqlite3.Connection, sequence: int) -> None:

@@ -163,7 +163,8 @@ async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
 @asynccontextmanager
 async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
     """Run a monitor that holds our ends of `pipes` and yield its pid; if the block fails, end it."""
-    environment = {**os.environ, **{name: str(fd) for name, fd in pipes.items()}}
+    # In UTC the times in its log need no converting when they are read.
+    environment = {**os.environ, "TZ": "UTC", **{name: str(fd) for name, fd in pipes.items()}}
     try:
         pid = await spawn(order.command(), order.files.directory, environment, tuple(pipes.values()))
     except OSError as error:

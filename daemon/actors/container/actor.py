@@ -24,7 +24,16 @@ from daemon.actors.container.changes import changed
 from daemon.actors.container.effects import Effects
 from daemon.actors.container.events import Transition, events_of
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import DEFEATED, FAILS, RESUME, SETTLED, Effect, State, step
+from daemon.actors.container.lifecycle import (
+    BEFORE_COMMIT,
+    DEFEATED,
+    FAILS,
+    RESUME,
+    SETTLED,
+    Effect,
+    State,
+    step,
+)
 from daemon.actors.container.messages import DeleteFailed
 from daemon.actors.container.refusals import refusal
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
@@ -136,10 +145,13 @@ class ContainerActor:
         before = self.snapshot
         after = changed(before, target, message, self.now_ns())
         events = events_of(Transition(before, after, message, effects, self._wanted(message)))
+        early = tuple(effect for effect in effects if effect in BEFORE_COMMIT)
+        for effect in early:
+            self._effects.perform(effect, message)
         try:
             await self._commit(after, events)
         except EngineError as error:
-            if request is not None:
+            if request is not None and not early:
                 request.refuse(error)
                 return
             if after.removed:  # nobody may be told what a restart would undo
@@ -155,7 +167,7 @@ class ContainerActor:
         if after.removed:
             self.forget()
         self._file(request, effects)
-        self._perform(effects, message, request)
+        self._perform(tuple(effect for effect in effects if effect not in early), message, request)
         self._settle(message)
 
     def _wanted(self, message: Any) -> set[type]:

@@ -87,6 +87,12 @@ class Effect(enum.Enum):
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
+BEFORE_COMMIT: Final = frozenset({Effect.SIGNAL, Effect.KILL})
+"""Effects that do not wait for the disk: the process may end while its `kill` event is being written.
+
+So a full disk keeps nobody from stopping a container.
+"""
+
 Message = type[Command[Any]] | type[Event]
 Step = tuple[State, tuple[Effect, ...]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Final
 
@@ -12,7 +13,8 @@ from daemon.errors import InvalidParameter
 from daemon.model import Config
 
 DEFAULT_STOP_SECONDS: Final = 10
-REAL_TIME: Final = {"RTMIN": signal.SIGRTMIN, "RTMAX": signal.SIGRTMAX}
+NUMBER: Final = re.compile(r"[0-9]{1,3}")
+REAL_TIME: Final = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,3})")
 
 
 def parse_signal(text: str) -> int:
@@ -22,17 +24,18 @@ def parse_signal(text: str) -> int:
         InvalidParameter: there is no such signal.
 
     """
-    name = text.strip().upper().removeprefix("SIG")
-    base, _, offset = name.partition("+") if "+" in name else name.partition("-")
-    if base in REAL_TIME and (not offset or offset.isdecimal()):
-        number = REAL_TIME[base] + int(offset or 0) * (-1 if "-" in name else 1)
-    elif name.isascii() and name.isdecimal():
-        number = int(name)
-    else:
-        number = getattr(signal, f"SIG{name}", 0)
+    word = text.strip().upper()
+    number = int(word) if NUMBER.fullmatch(word) else _named(word.removeprefix("SIG"))
     if number not in signal.valid_signals():
         raise InvalidParameter(f"invalid signal: {text}")
-    return int(number)
+    return number
+
+
+def _named(name: str) -> int:
+    real_time = REAL_TIME.fullmatch(name)
+    base, offset = real_time.groups() if real_time else (name, "0")
+    known = signal.Signals.__members__.get(f"SIG{base}")
+    return known.value + int(offset) if known else 0
 
 
 def stop_signal(config: Config) -> int:

@@ -15,6 +15,7 @@ from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.api.docker.durations import in_words
 from daemon.api.timestamps import GO_ZERO_TIME, rfc3339
+from daemon.graphdrivers.base import GraphDriver
 from daemon.runtimes.spec.mounting import BindMount, client_mounts
 
 Version = tuple[int, int]
@@ -71,19 +72,25 @@ def list_item(snapshot: ContainerSnapshot, version: Version, now_ns: int, image:
     if kept is None:
         kept = tuple(wire.render(_list_item(snapshot, version, image)).rstrip().split(STATUS_MARK))
         snapshot.renderings[key] = kept
-    return wire.render(describe(snapshot, now_ns)).rstrip().join(kept)
+    return f'"{describe(snapshot, now_ns)}"'.encode().join(kept)  # words that need no escaping
 
 
 def with_members(item: bytes, members: Mapping[str, int]) -> bytes:
     """Return a JSON object with `members` added at its end."""
-    return item[:-1] + b"," + wire.render(members).strip()[1:]
+    return item.rstrip()[:-1] + b"," + wire.render(members).lstrip(b"{")
 
 
-def inspect(snapshot: ContainerSnapshot, version: Version, more: Mapping[str, Any]) -> bytes:
-    """Return what inspect shows as JSON; `more` is what the snapshot does not know, and may change."""
-    key = ("inspect", version, repr(more))
+def inspect(snapshot: ContainerSnapshot, graph_driver: GraphDriver, exec_ids: tuple[str, ...]) -> bytes:
+    """Return what inspect shows as JSON; `exec_ids` are the sessions that have not ended."""
+    key = ("inspect", exec_ids)
     kept = snapshot.renderings.get(key)
     if kept is None:
+        layers = dict(graph_driver.describe(snapshot.id)) or None
+        more = {
+            "Driver": graph_driver.name,
+            "GraphDriver": {"Name": graph_driver.name, "Data": layers},
+            "ExecIDs": list(exec_ids) or None,
+        }
         kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot), **more})
     return bytes(kept)
 

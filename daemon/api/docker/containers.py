@@ -6,8 +6,8 @@ Reads are answered from snapshots; nothing here waits for an actor.
 from __future__ import annotations
 
 import time
+from functools import cache, partial
 from http.client import CREATED
-from typing import Any
 
 import attrs
 from quart import Blueprint, Response
@@ -15,6 +15,7 @@ from quart import Blueprint, Response
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.creation import Wish, create_container
 from daemon.actors.engine import Engine
+from daemon.actors.images import Images
 from daemon.api.answers import json
 from daemon.api.app import engine
 from daemon.api.body import json_body
@@ -65,7 +66,11 @@ async def list_containers() -> Response:
     revision = found.journal.events.last_seq
     snapshots = [container.snapshot for container in found.containers]
     chosen = selected(snapshots, filters(KEYS), found.images, everything=flag("all"), limit=integer("limit"))
-    items = [list_item(one, version, now_ns, _image_of(found, one)) for one in chosen]
+    image_of = cache(partial(_image_of, found.images))
+    items = [
+        list_item(one, version, now_ns, image_of(one.record.image_reference, one.record.image_id))
+        for one in chosen
+    ]
     if flag("size"):
         sizes = [await _sizes(found, one) for one in chosen]
         items = [with_members(item, members) for item, members in zip(items, sizes, strict=True)]
@@ -77,16 +82,11 @@ async def inspect_container(name: str) -> Response:
     """Answer with everything there is to know of one container."""
     found = engine()
     container = found.containers.resolve(name)
-    exec_ids = [session.id for session in found.execs.of(container)]
-    graph_driver = found.graph_driver
-    more: dict[str, Any] = {
-        "Driver": graph_driver.name,
-        "GraphDriver": {"Name": graph_driver.name, "Data": dict(graph_driver.describe(container.id)) or None},
-        "ExecIDs": exec_ids or None,
-    }
+    exec_ids = tuple(session.id for session in found.execs.of(container))
+    document = inspect(container.snapshot, found.graph_driver, exec_ids)
     if flag("size"):
-        more |= await _sizes(found, container.snapshot)
-    return json(inspect(container.snapshot, api_version(), more))
+        document = with_members(document, await _sizes(found, container.snapshot))
+    return json(document)
 
 
 @routes.get("/containers/<name>/top")
@@ -104,11 +104,10 @@ async def _sizes(found: Engine, snapshot: ContainerSnapshot) -> dict[str, int]:
     return {"SizeRw": written_bytes, "SizeRootFs": written_bytes + (image.size_bytes if image else 0)}
 
 
-def _image_of(found: Engine, snapshot: ContainerSnapshot) -> str:
+def _image_of(images: Images, reference: str, image_id: str) -> str:
     """Return what the list shows as image: the reference as typed, while it still means that image."""
-    record = snapshot.record
     try:
-        current = found.images.resolve(record.image_reference).id
+        current = images.resolve(reference).id
     except (NotFound, InvalidParameter):
         current = ""
-    return record.image_reference if current == record.image_id else record.image_id
+    return reference if current == image_id else image_id

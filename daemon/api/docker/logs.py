@@ -69,15 +69,22 @@ async def logs(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a t
     container = engine().containers.resolve(name)
     record = container.snapshot.record
     path = readable_log(record)
-    tty = record.config.tty
-    details = log_details(record) if flag("details") else ""
-    renderer = LineRenderer(selection.streams, framed=not tty, timestamps=flag("timestamps"), details=details)
-    follows = flag("follow")
-    lines = (
-        follow(path, selection, container.cell, engine().inotify) if follows else existing(path, selection)
+    if flag("follow"):
+        lines = follow(path, selection, container.cell, engine().inotify)
+    else:
+        lines = existing(path, selection)
+    multiplexed = not record.config.tty and api_version() >= (1, 42)
+    return stream(rendered(lines, _renderer(record, selection)), MULTIPLEXED if multiplexed else RAW)
+
+
+def _renderer(record: ContainerRecord, selection: Selection) -> LineRenderer:
+    return LineRenderer(
+        selection.streams,
+        framed=not record.config.tty,
+        timestamps=flag("timestamps"),
+        details=log_details(record) if flag("details") else "",
+        bulk=not flag("follow"),
     )
-    multiplexed = not tty and api_version() >= (1, 42)
-    return stream(rendered(lines, renderer), MULTIPLEXED if multiplexed else RAW)
 
 
 def wanted_streams() -> frozenset[bytes]:
