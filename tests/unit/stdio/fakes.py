@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import attrs
 import trio
@@ -10,6 +11,12 @@ import trio.testing
 
 from daemon.api.stream import ClientGone
 from daemon.runtimes.attach import AttachSocket
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Return once something is so that tells nobody when it becomes so; the caller sets the limit."""
+    while not holds():  # ruff: ignore[async-busy-wait]  nobody sets an event
+        await trio.sleep(0.001)
 
 
 @attrs.define

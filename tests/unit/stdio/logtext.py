@@ -57,7 +57,7 @@ class Reading:
 
     path: Path
     ending: Ending
-    selection: Selection = Selection()
+    selection: Selection = attrs.field(factory=Selection)
     inotify: Inotify = attrs.field(factory=Inotify)
     read: bytes = b""
 

@@ -41,13 +41,26 @@ async def test_a_batch_is_bounded(pair: tuple[FakeMonitor, AttachSocket]) -> Non
     assert [len(await connection.receive_batch()) for _ in range(2)] == [BATCH, 1]
 
 
-async def test_output_survives_a_monitor_that_left_input_unread(pair: tuple[FakeMonitor, AttachSocket]) -> None:
+async def test_output_survives_a_monitor_that_left_input_unread(
+    pair: tuple[FakeMonitor, AttachSocket],
+) -> None:
     monitor, connection = pair
     await connection.send(b"never read")
     await monitor.write(2, b"last words")
     monitor.end()
     assert await connection.receive_batch() == [Packet(STDOUT, b"last words")]
     assert await connection.receive_batch() == []
+
+
+async def test_input_for_a_monitor_that_has_left_is_refused_in_one_way(
+    pair: tuple[FakeMonitor, AttachSocket],
+) -> None:
+    monitor, connection = pair
+    await connection.send(b"never read")
+    monitor.end()
+    for _ in range(2):  # Linux says "reset" once, then "broken pipe"
+        with pytest.raises(BrokenPipeError):
+            await connection.send(b"x")
 
 
 async def test_input_is_cut_into_packets_that_conmon_can_read(pair: tuple[FakeMonitor, AttachSocket]) -> None:

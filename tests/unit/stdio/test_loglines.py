@@ -36,6 +36,14 @@ def test_a_piece_of_a_line_is_a_frame_without_newline() -> None:
     assert LineRenderer(BOTH, framed=True).render(block) == framed(1, b"one ") + framed(1, b"line\n")
 
 
+def test_lines_of_one_stream_may_share_a_frame_when_nobody_follows() -> None:
+    renderer = LineRenderer(BOTH, framed=True, bulk=True)
+    alone = line(START_NS, b"one") + line(START_NS, b"two")
+    assert renderer.render(alone) == framed(1, b"one\ntwo\n")
+    mixed = line(START_NS, b"one") + line(START_NS, b"two", STDERR)
+    assert renderer.render(mixed) == framed(1, b"one\n") + framed(2, b"two\n")
+
+
 def test_a_terminal_has_no_frames() -> None:
     block = line(START_NS, b"a\r") + line(START_NS, b"$ ", tag=b"P")
     assert LineRenderer(BOTH, framed=False).render(block) == b"a\r\n$ "
@@ -49,7 +57,9 @@ def test_time_and_details_go_before_a_line_but_not_before_its_second_piece() -> 
     assert (first, rest) == (head + b"one ", b"line\n" + head + b"next\n")
 
 
-@given(st.lists(st.tuples(texts, st.sampled_from([STDOUT, STDERR]))), st.booleans(), st.booleans(), st.booleans())
+@given(
+    st.lists(st.tuples(texts, st.sampled_from([STDOUT, STDERR]))), st.booleans(), st.booleans(), st.booleans()
+)
 def test_the_fast_path_and_the_careful_one_agree(
     lines: list[tuple[bytes, bytes]], framed: bool, timestamps: bool, details: bool
 ) -> None:

@@ -45,7 +45,9 @@ async def session() -> AsyncGenerator[Session, None]:
     connection.close()
 
 
-async def test_output_is_framed_by_stream_and_ends_the_session(session: Session, nursery: trio.Nursery) -> None:
+async def test_output_is_framed_by_stream_and_ends_the_session(
+    session: Session, nursery: trio.Nursery
+) -> None:
     nursery.start_soon(session.run, PumpOptions())
     await session.monitor.write(2, b"out")
     await session.monitor.write(3, b"err")
@@ -71,7 +73,9 @@ async def test_a_stream_that_is_not_wanted_is_dropped(session: Session, nursery:
     assert session.client.sent == frame(2, b"err")
 
 
-async def test_a_half_close_ends_stdin_and_output_still_comes(session: Session, nursery: trio.Nursery) -> None:
+async def test_a_half_close_ends_stdin_and_output_still_comes(
+    session: Session, nursery: trio.Nursery
+) -> None:
     nursery.start_soon(session.run, PumpOptions(stdin=True))
     await session.client.there.send_all(b"typed")
     await session.client.there.send_eof()

@@ -24,7 +24,7 @@ from daemon.model import Config, HostConfig, LogConfig
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.inotify import Inotify
 from tests.unit.api.serving import Dial, read_all, read_answer, read_head, request, serving
-from tests.unit.stdio.fakes import FakeMonitor
+from tests.unit.stdio.fakes import FakeMonitor, eventually
 from tests.unit.stdio.logtext import START_NS, STDERR, line
 
 LINES = line(START_NS, b"one") + line(START_NS + 1, b"two", STDERR)
@@ -188,12 +188,16 @@ async def test_a_container_without_a_log_has_none_to_read(world: World) -> None:
     ],
 )
 async def test_a_query_selects_lines(world: World, query: str, expected: bytes) -> None:
-    client = await world.get(f"/containers/web/logs?stdout=1&{query}" + ("" if "stderr" in query else "&stderr=1"))
+    client = await world.get(
+        f"/containers/web/logs?stdout=1&{query}" + ("" if "stderr" in query else "&stderr=1")
+    )
     await read_head(client)
     assert await read_chunks(client) == expected
 
 
-async def test_a_follower_of_a_silent_container_gets_its_head_at_once_and_the_end_of_the_run(world: World) -> None:
+async def test_a_follower_of_a_silent_container_gets_its_head_at_once_and_the_end_of_the_run(
+    world: World,
+) -> None:
     client = await world.get("/containers/web/logs?stdout=1&follow=1&tail=0")
     assert (await read_head(client)).startswith(b"HTTP/1.1 200")
     with world.log.open("ab") as log:
@@ -215,8 +219,7 @@ async def test_a_follower_that_leaves_leaves_nothing_behind(world: World) -> Non
     await read_head(client)
     await client.receive_some()
     await client.aclose()
-    while len(list(Path("/proc/self/fd").iterdir())) > before:
-        await trio.sleep(0.001)  # bounded by the limit that `serving` sets
+    await eventually(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
 async def test_attach_upgrades_and_waits_for_the_start(world: World) -> None:
@@ -255,8 +258,7 @@ async def test_a_client_that_leaves_before_the_start_has_its_session_given_up(wo
     client = await world.post("/containers/web/attach?stream=1&stdout=1", *UPGRADE)
     await read_head(client)
     await client.aclose()
-    while not world.web.session.abandoned:
-        await trio.sleep(0.001)  # bounded by the limit that `serving` sets
+    await eventually(lambda: world.web.session.abandoned)
 
 
 async def test_with_logs_the_past_comes_first_and_nothing_twice(world: World) -> None:
@@ -279,7 +281,9 @@ async def test_with_logs_but_no_stream_only_the_past_comes(world: World) -> None
 
 @pytest.mark.parametrize("world", ["tty"], indirect=True)
 async def test_detach_keys_end_a_terminals_session_and_are_noted(world: World) -> None:
-    client = await world.post("/containers/web/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-a,d", *UPGRADE)
+    client = await world.post(
+        "/containers/web/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-a,d", *UPGRADE
+    )
     assert b"application/vnd.docker.raw-stream" in await read_head(client)
     monitor = world.web.connect()
     await client.send_all(b"\x01d")
