@@ -34,7 +34,7 @@ def main() -> int:
         with _lab(arguments.runtime) as lab:
             report = _measured(lab, arguments)
     except KeyboardInterrupt:
-        print("interrupted; nothing is left behind", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     print(report.text())
     if arguments.json:

@@ -10,10 +10,12 @@ from benchmarks.measures import events, lifecycle, memory, output, reads
 
 MEASURES: Final = (
     Measure("idle-memory", "MiB", memory.idle, (Bar(90),), most_rounds=1),  # before anything else is done
+    Measure("create", "ms", lifecycle.create, on_floor=True),
     Measure("start", "ms", lifecycle.start, (Bar(1.4, "floor"), Bar(0.25, "dockerd")), on_floor=True),
     Measure("life", "ms", lifecycle.whole_life, (Bar(1.3, "floor"),), on_floor=True),
-    Measure("exec", "ms", lifecycle.attached_exec, (Bar(25),), on_floor=True),
     Measure("kill-wait", "ms", lifecycle.kill_and_wait, (Bar(8),), on_floor=True),
+    Measure("remove", "ms", lifecycle.remove, on_floor=True),
+    Measure("exec", "ms", lifecycle.attached_exec, (Bar(25),), on_floor=True),
     Measure(
         "parallel-runs",
         "/s",

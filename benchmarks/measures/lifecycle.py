@@ -18,6 +18,21 @@ GREETING: Final = b"hello"
 
 
 @contextmanager
+def create(engine: Engine) -> Generator[Sampler, None, None]:
+    """Take the making of a container."""
+    with engine.life() as life:
+
+        def once() -> float:
+            began = time.perf_counter()
+            container = life.create(SLEEP)
+            took = (time.perf_counter() - began) * 1000
+            life.remove(container)
+            return took
+
+        yield lambda: [once() for _ in range(REPEATS)]
+
+
+@contextmanager
 def start(engine: Engine) -> Generator[Sampler, None, None]:
     """Take the start of a created container alone."""
     with engine.life() as life:
@@ -56,6 +71,20 @@ def kill_and_wait(engine: Engine) -> Generator[Sampler, None, None]:
         def once() -> float:
             with running(life) as container:
                 return timed(end, container)
+
+        yield lambda: [once() for _ in range(REPEATS)]
+
+
+@contextmanager
+def remove(engine: Engine) -> Generator[Sampler, None, None]:
+    """Take the removal of a container that has exited."""
+    with engine.life() as life:
+
+        def once() -> float:
+            container = life.create(("true",))
+            life.start(container)
+            life.wait(container)
+            return timed(life.remove, container)
 
         yield lambda: [once() for _ in range(REPEATS)]
 

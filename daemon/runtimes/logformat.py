@@ -24,7 +24,10 @@ KIND: Final = slice(29, 45)
 """Where a line has its offset, stream and tag, if the offset is a number; conmon writes no others."""
 
 UTC_LINES: Final = {STDOUT: b"+00:00 stdout F ", STDERR: b"+00:00 stderr F "}
-"""What a whole line has there, if conmon's time zone is UTC."""
+"""What a whole line has there, as conmon runs in UTC."""
+
+UTC_PIECES: Final = {STDOUT: b"+00:00 stdout P ", STDERR: b"+00:00 stderr P "}
+"""What a piece of a line has there."""
 
 FRACTION_END: Final = 29
 TEXT_START: Final = 45

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,12 +100,12 @@ class Docker:
         options = [part for one in filters for part in ("--filter", one)]
         return self("ps", "--all", "--quiet", "--no-trunc", *options).out.split()
 
-    def remove_all(self) -> Sequence[str]:
-        """Remove every container; return the ids there were."""
-        ids = self.ids()
-        if ids:
-            self("rm", "--force", "--volumes", *ids)
-        return ids
+    def remove_all(self) -> None:
+        """Remove every container, and wait for those that are being removed already."""
+        deadline = time.monotonic() + SECONDS
+        while ids := self.ids():
+            assert time.monotonic() < deadline, f"these cannot be removed: {ids}"
+            self("rm", "--force", "--volumes", *ids, ok=False)
 
 
 def connect(url: str, home: Path) -> Docker:

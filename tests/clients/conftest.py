@@ -27,6 +27,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with running(root) as engine:
         cli = connect(engine.url, root / "home")
         import_busybox(cli)
+        assert leftovers(root, ()), "whoever cannot see a running engine will not see what it leaves"
         yield engine
         cli.remove_all()
         ids = _containers_ever(cli)

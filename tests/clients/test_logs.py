@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.clients.cli import Docker
+from tests.clients.engine import Engine
 
 
 def finished(docker: Docker, script: str, *options: str) -> str:
@@ -77,6 +78,17 @@ def test_attach_shows_what_comes_next_and_passes_the_exit_code_on(docker: Docker
     assert attached.stdout.read() == b"typed\n"
     attached.communicate(timeout=20)
     assert attached.returncode == 2
+
+
+def test_attach_replays_logs_if_asked_to(engine: Engine, docker: Docker) -> None:
+    # By hand, since the CLI never asks, and docker-py drops what comes together with the answer's head.
+    container = finished(docker, "echo said")
+    head = "HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    with engine.connect() as connection:
+        connection.sendall(f"POST /containers/{container}/attach?logs=1&stdout=1&stderr=1 {head}".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert answer.endswith(b"\r\n\r\n\x01\0\0\0\0\0\0\x05said\n")
 
 
 def test_logs_of_a_container_that_never_ran_are_empty(docker: Docker) -> None:

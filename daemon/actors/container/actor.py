@@ -209,8 +209,7 @@ class ContainerActor:
             for effect in effects:
                 answer = self._effects.perform(effect, message)
         except EngineError as error:
-            if request is None:
-                raise
+            assert request is not None  # no report has an effect that can be refused
             request.refuse(error)
         if request is not None and type(message) not in SETTLED and Effect.POSTPONE not in effects:
             request.answer(answer)

@@ -130,7 +130,8 @@ class Effects:
         self.tasks.start_soon(self.mailbox.tell, LaunchFailed(error, exit_code, self.cell.current.run))
 
     def _signal(self, effect: Effect, message: Any) -> None:
-        run = self.cell.current.run
+        # Signals do not wait until a transition is shown: a process that is news is known from its message.
+        run = message.run if isinstance(message, Initialized) else self.cell.current.run
         if run is not None:
             self.host.signal(run, signal_of(effect, message, self._record.config))
 

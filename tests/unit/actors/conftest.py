@@ -4,17 +4,18 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import trio
-from trio.testing import MockClock
+from structlog.testing import capture_logs
 
 from tests.unit.actors.world import World
 
 
 @pytest.fixture
-async def world(autojump_clock: MockClock) -> AsyncGenerator[World, None]:
-    """An engine over fakes, on the virtual clock."""
-    async with trio.open_nursery() as nursery:
-        world = World(nursery)
-        yield world
-        world.host.close()
-        world.exec_host.close()
-        nursery.cancel_scope.cancel()
+async def world() -> AsyncGenerator[World, None]:
+    """An engine over fakes, which a test takes together with the virtual clock if it looks at the time."""
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            world = World(nursery, logs)
+            yield world
+            world.host.close()
+            world.exec_host.close()
+            nursery.cancel_scope.cancel()

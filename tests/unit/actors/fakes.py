@@ -23,7 +23,7 @@ KILL: Final = int(signal.SIGKILL)
 
 
 class Call(NamedTuple):
-    """What the host was asked, and when in seconds of the virtual clock."""
+    """What the host was asked, and when in seconds since the test began."""
 
     at: float
     stage: str
@@ -76,8 +76,9 @@ class Stages:
     faults: dict[str, Exception] = attrs.field(factory=dict, init=False)
     gates: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
     processes: dict[int, FakeProcess] = attrs.field(factory=dict, init=False)
-    sockets: list[socket.socket | AttachSocket] = attrs.field(factory=list, init=False)
+    sockets: list[tuple[AttachSocket, socket.socket]] = attrs.field(factory=list, init=False)
     obeys: frozenset[int] = frozenset({TERM, KILL})
+    born: float = attrs.field(factory=trio.current_time, init=False)
     _pids: Iterator[int] = attrs.field(factory=lambda: count(1000), init=False)
 
     def hold(self, stage: str) -> trio.Event:
@@ -90,6 +91,11 @@ class Stages:
         return [(call.at, call.detail) for call in self.calls if call.stage == stage]
 
     @property
+    def now(self) -> float:
+        """The virtual time in seconds since the test began."""
+        return round(trio.current_time() - self.born, 6)
+
+    @property
     def stages(self) -> list[str]:
         return [call.stage for call in self.calls]
 
@@ -99,8 +105,9 @@ class Stages:
         return self.processes[max(self.processes)]
 
     def close(self) -> None:
-        for each in self.sockets:
-            each.close()
+        for near, far in self.sockets:
+            near.close()
+            far.close()
 
     def make_process(self) -> Run:
         pid = next(self._pids)
@@ -114,16 +121,16 @@ class Stages:
 
     def open_socket(self) -> AttachSocket:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sockets += [AttachSocket(near), far]
-        return AttachSocket(near)
+        self.sockets.append((AttachSocket(near), far))
+        return self.sockets[-1][0]
 
     def note(self, stage: str, detail: object = None) -> None:
-        self.calls.append(Call(trio.current_time(), stage, detail))
+        self.calls.append(Call(self.now, stage, detail))
         if stage in self.faults:
             raise self.faults[stage]
 
     async def stage(self, stage: str, detail: object = None) -> None:
-        self.calls.append(Call(trio.current_time(), stage, detail))
+        self.calls.append(Call(self.now, stage, detail))
         await trio.lowlevel.checkpoint()
         if stage in self.gates:
             await self.gates[stage].wait()
@@ -133,12 +140,17 @@ class Stages:
 
 @attrs.define(eq=False)
 class FakeHost(Stages):
-    """A `ContainerHost` without a host; one for all containers of a test."""
+    """A `ContainerHost` without a host; one for all containers of a test.
 
+    A stubborn one cannot be kept from creating a process once it has begun.
+    """
+
+    stubborn: bool = False
     _of: dict[str, FakeProcess] = attrs.field(factory=dict, init=False)
 
     async def create(self, record: ContainerRecord) -> Run:
-        await self.stage("create", record.id)
+        with trio.CancelScope(shield=self.stubborn):
+            await self.stage("create", record.id)
         run = self.make_process()
         self._of[record.id] = self.processes[run.pid]
         return run

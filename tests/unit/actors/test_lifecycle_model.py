@@ -1,4 +1,4 @@
-"""Every order of events that the table allows, walked through: no report is a surprise, nobody waits for nothing.
+"""Every order of events that the table allows, walked through: no report surprises, no state is a trap.
 
 The model says what each effect sets going and which report ends it; the table does the rest.
 """
@@ -117,6 +117,14 @@ def situations() -> set[Situation]:
 def test_no_report_comes_as_a_surprise(situations: set[Situation]) -> None:
     """Walking there is the proof: a report that the table lacks fails in `next`."""
     assert {found.state for found in situations} == set(State)
+
+
+def test_the_table_knows_no_report_that_cannot_come(situations: set[Situation]) -> None:
+    reports = {report for outcomes in REPORTS.values() for report in outcomes}
+    come = {(now.state, report) for now in situations for task in now.tasks for report in REPORTS[task]}
+    assert {pair for pair in TABLE if pair[1] in reports} == {
+        pair for pair in come if pair[0] is not State.REMOVED
+    }
 
 
 DRIVEN: Final[Mapping[State, frozenset[str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -31,7 +32,7 @@ def a_record(name: str = "web", **changes: Any) -> ContainerRecord:
     values: dict[str, Any] = {}
     for part, default in (("config", Config(image="busybox")), ("host_config", HostConfig())):
         own = {key: value for key, value in changes.items() if key in attrs.fields_dict(type(default))}
-        values[part] = attrs.evolve(default, **own)  # type: ignore[misc]
+        values[part] = attrs.evolve(default, **own)
         changes = {key: value for key, value in changes.items() if key not in own}
     container_id = changes.pop("id", new_id())
     known = {"created_ns": 1, "image_id": IMAGE, "image_reference": "busybox", "chain_ids": (), "args": ()}
@@ -45,6 +46,7 @@ class World:
     """An engine's containers and exec sessions over fakes; their actors live in `nursery`."""
 
     nursery: trio.Nursery
+    logs: list[MutableMapping[str, Any]] = attrs.field(factory=list)
     host: FakeHost = attrs.field(factory=FakeHost)
     exec_host: FakeExecHost = attrs.field(factory=FakeExecHost)
     ledger: FakeLedger = attrs.field(factory=FakeLedger)
@@ -80,6 +82,11 @@ class World:
         return await container.cell.wait_for(lambda now: now.state is state)
 
     @property
+    def now(self) -> float:
+        """The virtual time in seconds since the test began."""
+        return self.host.now
+
+    @property
     def actions(self) -> list[str]:
         """All events since the container was made, a kill with its signal."""
         return [
@@ -93,7 +100,6 @@ class World:
 class Asked:
     """What became of a command that somebody else asked."""
 
-    at: float | None = None
     error: EngineError | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     over: trio.Event = attrs.field(factory=trio.Event)
@@ -104,7 +110,6 @@ class Asked:
                 await container.mailbox.ask(command)
             except EngineError as error:
                 self.error = error
-            self.at = trio.current_time()
             self.over.set()
 
     async def answer(self) -> None:

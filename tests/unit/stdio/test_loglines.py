@@ -21,6 +21,16 @@ def framed(stream: int, payload: bytes) -> bytes:
     return struct.pack(">BxxxL", stream, len(payload)) + payload
 
 
+def unframed(frames: bytes) -> dict[int, bytes]:
+    """Return what each stream holds."""
+    held = {1: b"", 2: b""}
+    while frames:
+        stream, size = struct.unpack(">BxxxL", frames[:8])
+        held[stream] += frames[8 : 8 + size]
+        frames = frames[8 + size :]
+    return held
+
+
 def test_each_line_is_one_frame_of_its_stream() -> None:
     block = line(START_NS, b"out") + line(START_NS, b"err", STDERR)
     assert LineRenderer(BOTH, framed=True).render(block) == framed(1, b"out\n") + framed(2, b"err\n")
@@ -57,16 +67,41 @@ def test_time_and_details_go_before_a_line_but_not_before_its_second_piece() -> 
     assert (first, rest) == (head + b"one ", b"line\n" + head + b"next\n")
 
 
+lines_in_blocks = st.lists(
+    st.lists(st.tuples(texts, st.sampled_from([STDOUT, STDERR]), st.sampled_from([b"F", b"P"])))
+)
+
+
 @given(
-    st.lists(st.tuples(texts, st.sampled_from([STDOUT, STDERR]))), st.booleans(), st.booleans(), st.booleans()
+    lines_in_blocks,
+    st.sampled_from([BOTH, {STDOUT}]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["", "k=v"]),
 )
 def test_the_fast_path_and_the_careful_one_agree(
-    lines: list[tuple[bytes, bytes]], framed: bool, timestamps: bool, details: bool
+    blocks: list[list[tuple[bytes, bytes, bytes]]],
+    streams: frozenset[bytes],
+    framed: bool,
+    timestamps: bool,
+    details: str,
 ) -> None:
-    block = b"".join(line(START_NS + n, *one) for n, one in enumerate(lines))
-    renderer = LineRenderer(BOTH, framed, timestamps, "k=v" if details else "")
-    damaged = b"damage makes it careful\n"
-    assert renderer.render(block) == renderer.render(damaged + block)
+    fast = LineRenderer(streams, framed, timestamps, details)
+    careful = LineRenderer(streams, framed, timestamps, details)
+    for lines in blocks:
+        block = b"".join(line(START_NS + n, *one) for n, one in enumerate(lines))
+        assert fast.render(block) == careful.render(b"damage makes it careful\n" + block)
+
+
+@given(lines_in_blocks)
+def test_frames_shared_in_bulk_hold_what_single_ones_hold(
+    blocks: list[list[tuple[bytes, bytes, bytes]]],
+) -> None:
+    for lines in blocks:
+        block = b"".join(line(START_NS + n, *one) for n, one in enumerate(lines))
+        shared = LineRenderer(BOTH, framed=True, bulk=True).render(block)
+        single = LineRenderer(BOTH, framed=True).render(block)
+        assert unframed(shared) == unframed(single)
 
 
 @given(st.binary(max_size=200))

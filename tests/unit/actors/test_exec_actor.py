@@ -1,0 +1,306 @@
+"""Exec sessions: the table, the actor over a fake host, and the collection of them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from daemon.actors.container.actor import Container
+from daemon.actors.container.messages import Stop
+from daemon.actors.exec.actor import KEEP_SECONDS, ExecRecord, ExecSession, ExecSnapshot, as_record
+from daemon.actors.exec.lifecycle import (
+    TABLE,
+    ExecExited,
+    ExecFailed,
+    ExecStarted,
+    NoteExec,
+    ResizeExec,
+    StartExec,
+    State,
+)
+from daemon.errors import Conflict, Failed, InvalidParameter, NotFound, RuntimeFailed, Unavailable
+from daemon.model import ExecConfig
+from daemon.runtimes.base import Run
+from tests.unit.actors.world import World, refused
+
+ECHO = ExecConfig(cmd=("echo", "hi"))
+
+
+async def created(world: World) -> ExecSession:
+    return await world.execs.create(await world.running(), ECHO)
+
+
+async def started(world: World) -> ExecSession:
+    session = await created(world)
+    await session.mailbox.ask(StartExec())
+    return session
+
+
+async def reaches(session: ExecSession, state: State) -> ExecSnapshot:
+    return await session.cell.wait_for(lambda now: now.state is state)
+
+
+def actions(world: World) -> list[str]:
+    return [action for action in world.actions if action.startswith("exec")]
+
+
+REPORTS = {ExecStarted: {State.STARTING}, ExecFailed: {State.STARTING}, ExecExited: {State.RUNNING}}
+
+
+def test_the_table_knows_every_report_where_it_can_come_and_nowhere_else() -> None:
+    messages = {message for _, message in TABLE}
+    assert messages == {StartExec, ResizeExec, NoteExec, *REPORTS}
+    for state, report in itertools.product(State, REPORTS):
+        assert ((state, report) in TABLE) == (state in REPORTS[report])
+    assert {target for target, _ in TABLE.values()} | {State.CREATED} == set(State)
+
+
+async def test_a_session_runs_and_ends_with_its_own_code(world: World) -> None:
+    session = await created(world)
+    assert (session.snapshot.state, session.snapshot.exit_code) == (State.CREATED, None)
+    stdio = await session.mailbox.ask(StartExec(console_size=(24, 80)))
+    assert stdio.connection is not None
+    assert (session.snapshot.running, session.snapshot.pid) == (True, 1000)
+    assert [detail for _, detail in world.exec_host.asked("execute")] == [StartExec(console_size=(24, 80))]
+    world.exec_host.process.end(7)
+    ended = await reaches(session, State.EXITED)
+    assert (ended.exit_code, ended.pid) == (7, 0)
+    assert actions(world) == ["exec_create: echo hi", "exec_start: echo hi", "exec_die"]
+    assert world.ledger.events[-1].attributes.items() >= {"execID": session.id, "exitCode": "7"}.items()
+    assert world.ledger.events[-1].actor_id == session.snapshot.record.container_id
+
+
+async def test_a_detached_session_is_never_connected(world: World) -> None:
+    stdio = await (await created(world)).mailbox.ask(StartExec(attach=False))
+    assert stdio.connection is None
+
+
+async def test_what_runs_is_in_the_journal_and_nothing_else(world: World) -> None:
+    session = await created(world)
+    assert world.ledger.records("exec") == []
+    await session.mailbox.ask(StartExec())
+    assert world.ledger.records("exec") == [as_record(session.snapshot)]
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    assert world.ledger.records("exec") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "code"),
+    [
+        ("no such file or directory", InvalidParameter, 127),
+        ("Permission denied", InvalidParameter, 126),
+        ("x", RuntimeFailed, 128),
+    ],
+)
+async def test_a_process_that_cannot_be_started_is_told_and_kept(
+    world: World, said: str, error: type[Exception], code: int
+) -> None:
+    session = await created(world)
+    world.exec_host.faults["execute"] = RuntimeFailed("exec", said)
+    with pytest.raises(error):
+        await session.mailbox.ask(StartExec())
+    assert (session.snapshot.state, session.snapshot.exit_code) == (State.EXITED, code)
+    assert actions(world) == ["exec_create: echo hi", "exec_die"]
+    await wait_all_tasks_blocked()
+    assert world.exec_host.stages == ["execute", "clean_up"]
+
+
+async def test_a_lost_process_is_not_a_success(world: World) -> None:
+    session = await started(world)
+    world.exec_host.process.lose()
+    assert (await reaches(session, State.EXITED)).exit_code == 255
+
+
+async def test_a_session_is_started_once(world: World) -> None:
+    session = await started(world)
+    with refused(Conflict, f"exec command {session.id} is already running"):
+        await session.mailbox.ask(StartExec())
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    with refused(Conflict, f"exec command {session.id} has already run"):
+        await session.mailbox.ask(StartExec())
+
+
+async def test_a_terminal_is_resized_only_while_there_is_one(world: World) -> None:
+    session = await created(world)
+    with refused(Conflict, f"exec command {session.id} is not running"):
+        await session.mailbox.ask(ResizeExec(1, 2))
+    await session.mailbox.ask(StartExec())
+    await session.mailbox.ask(ResizeExec(24, 80))
+    assert [detail for _, detail in world.exec_host.asked("resize")] == [(24, 80)]
+    world.exec_host.faults["resize"] = Failed("no")
+    with refused(Failed, "no"):
+        await session.mailbox.ask(ResizeExec(1, 2))
+    assert session.snapshot.running
+
+
+async def test_a_note_is_an_event_of_its_container_while_it_runs_and_after(world: World) -> None:
+    session = await started(world)
+    await session.mailbox.ask(NoteExec("exec_detach"))
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    await session.mailbox.ask(NoteExec("exec_detach"))
+    assert actions(world)[2:] == ["exec_detach", "exec_die", "exec_detach"]
+
+
+async def test_whoever_leaves_before_the_process_runs_leaves_no_connection_open(world: World) -> None:
+    """An unread connection would stop the monitor, and the process with it."""
+    session = await created(world)
+    gate = world.exec_host.hold("execute")
+
+    async def ask() -> None:
+        with asker:
+            await session.mailbox.ask(StartExec())
+
+    asker = trio.CancelScope()
+    world.nursery.start_soon(ask)
+    await reaches(session, State.STARTING)
+    asker.cancel()
+    await wait_all_tasks_blocked()
+    gate.set()
+    await reaches(session, State.RUNNING)
+    [(near, _)] = world.exec_host.sockets
+    with pytest.raises(trio.ClosedResourceError):
+        await near.receive_batch()
+
+
+async def test_a_session_can_be_inspected_for_a_while_after_its_end(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await started(world)
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    await trio.sleep(KEEP_SECONDS - 1)
+    await session.mailbox.ask(NoteExec("exec_detach"))  # which does not keep it any longer
+    assert world.execs.resolve(session.id) is session
+    await trio.sleep(2)
+    with refused(NotFound, f"No such exec instance: {session.id}"):
+        world.execs.resolve(session.id)
+    with pytest.raises(Unavailable):
+        await session.mailbox.ask(StartExec())
+
+
+async def test_a_start_that_cannot_be_written_still_runs(world: World) -> None:
+    session = await created(world)
+    world.ledger.fails = Failed("full")
+    assert (await session.mailbox.ask(StartExec())).connection is not None
+    world.ledger.fails = None
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    assert actions(world) == ["exec_create: echo hi", "exec_start: echo hi", "exec_die"]
+
+
+async def test_a_note_that_cannot_be_written_is_refused(world: World) -> None:
+    session = await started(world)
+    world.ledger.fails = Failed("full")
+    with refused(Failed, "full"):
+        await session.mailbox.ask(NoteExec("exec_detach"))
+
+
+async def test_a_crash_while_starting_is_answered_and_the_session_is_over(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await created(world)
+    world.exec_host.faults["execute"] = ZeroDivisionError("a bug of ours")
+    with refused(Unavailable, f"the engine stopped looking after exec session {session.id}"):
+        await session.mailbox.ask(StartExec())
+    assert (await reaches(session, State.EXITED)).exit_code == 128
+
+
+async def test_a_crash_while_it_runs_changes_nothing_for_the_process(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await started(world)
+    await session.mailbox.tell(ExecFailed(Failed("which nobody expects"), 1))
+    await trio.sleep(1)
+    world.exec_host.process.end(3)
+    assert (await reaches(session, State.EXITED)).exit_code == 3
+
+
+async def test_a_command_that_meets_a_bug_is_answered(world: World, autojump_clock: MockClock) -> None:
+    session = await started(world)
+    world.ledger.fails = ZeroDivisionError("a bug of ours")
+    with pytest.raises(Unavailable):
+        await session.mailbox.ask(NoteExec("exec_detach"))
+
+
+async def test_files_that_cannot_be_deleted_do_not_bring_a_session_back(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await started(world)
+    world.exec_host.faults["clean_up"] = ZeroDivisionError("a bug of ours")
+    world.exec_host.process.end(3)
+    assert (await reaches(session, State.EXITED)).exit_code == 3
+    await trio.sleep(1)
+    assert session.snapshot.exit_code == 3
+    await trio.sleep(KEEP_SECONDS)
+    with pytest.raises(NotFound):
+        world.execs.resolve(session.id)
+
+
+async def test_sessions_of_a_container_are_those_that_have_not_ended(world: World) -> None:
+    container, other = await world.running("web"), await world.running("shop")
+    first, second = [await world.execs.create(container, ECHO) for _ in range(2)]
+    await world.execs.create(other, ECHO)
+    await first.mailbox.ask(StartExec())
+    assert world.execs.of(container) == [first, second]
+    world.exec_host.process.end(0)
+    await reaches(first, State.EXITED)
+    assert world.execs.of(container) == [second]
+
+
+@pytest.mark.parametrize("reference", ["", "nope"])
+async def test_a_session_is_found_by_its_whole_id_only(world: World, reference: str) -> None:
+    session = await created(world)
+    for wrong in (reference, session.id[:12]):
+        with refused(NotFound, f"No such exec instance: {wrong}"):
+            world.execs.resolve(wrong)
+
+
+async def test_a_session_needs_a_running_container_and_a_command(world: World) -> None:
+    container = await world.running()
+    with refused(InvalidParameter, "no exec command specified"):
+        await world.execs.create(container, ExecConfig())
+    await container.mailbox.ask(Stop(10))
+    with refused(Conflict, f"container {container.id} is not running"):
+        await world.execs.create(container, ECHO)
+
+
+async def test_a_session_in_a_paused_container_is_refused(world: World) -> None:
+    with refused(Conflict, "container web is paused, unpause the container before exec"):
+        await world.execs.create(await world.paused(), ECHO)
+
+
+async def test_a_session_that_cannot_be_written_is_not_made(world: World) -> None:
+    container = await world.running()
+    world.ledger.fails = Failed("full")
+    with refused(Failed, "full"):
+        await world.execs.create(container, ECHO)
+    assert world.execs.of(container) == []
+
+
+def a_record_of(container: Container, run: Run) -> ExecSnapshot:
+    return ExecSnapshot(ExecRecord("e" * 64, container.id, ECHO, run), State.RUNNING)
+
+
+async def test_a_new_engine_watches_what_an_old_one_started(world: World) -> None:
+    container = await world.running()
+    run = world.exec_host.make_process()
+    world.execs.recover([as_record(a_record_of(container, run))])
+    session = world.execs.resolve("e" * 64)
+    assert session.snapshot.pid == run.pid
+    world.exec_host.process.end(3)
+    assert (await reaches(session, State.EXITED)).exit_code == 3
+
+
+async def test_a_session_whose_container_is_gone_is_not_taken_up(world: World) -> None:
+    container = await world.created()
+    record = as_record(a_record_of(container, Run(1, 1, 1, 1)))
+    doomed = record.body.replace(container.id.encode(), b"0" * 64)
+    world.execs.recover([type(record)(record.kind, record.id, doomed)])
+    with pytest.raises(NotFound):
+        world.execs.resolve("e" * 64)
