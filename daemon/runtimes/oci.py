@@ -6,6 +6,7 @@ A thin wrapper that keeps nothing: the caller decides what is legal.  The runtim
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess  # noqa: S404  constants only; processes go through trio
 from pathlib import Path
@@ -40,20 +41,32 @@ class OciRuntime:
         await self._call("start", container_id)
 
     async def pause(self, container_id: str) -> None:
-        """Freeze all processes."""
-        await self._call("pause", container_id)
+        """Freeze all processes; if they are frozen, that is no error."""
+        await self._bring("pause", container_id, "paused")
 
     async def resume(self, container_id: str) -> None:
-        """Thaw all processes."""
-        await self._call("resume", container_id)
+        """Thaw all processes; if they are not frozen, that is no error."""
+        await self._bring("resume", container_id, "running")
 
     async def delete(self, container_id: str) -> None:
         """Kill what is left of a container and forget it; one that does not exist is no error."""
         if (self.root / container_id).exists():
             await self._call("delete", "--force", container_id)
 
-    async def _call(self, *arguments: str) -> None:
-        """Run a command.
+    async def _bring(self, command: str, container_id: str, status: str) -> None:
+        """Run a command that leads to `status`; runc refuses it in what has that status already."""
+        try:
+            await self._call(command, container_id)
+        except RuntimeFailed:
+            if await self._status(container_id) != status:
+                raise
+
+    async def _status(self, container_id: str) -> str:
+        state: dict[str, str] = json.loads(await self._call("state", container_id, captured=True))
+        return state["status"]
+
+    async def _call(self, *arguments: str, captured: bool = False) -> bytes:
+        """Run a command and return what it printed, if that is `captured`.
 
         Raises:
             RuntimeFailed: it ended with another code than 0, or could not be run.
@@ -66,7 +79,8 @@ class OciRuntime:
                 done = await trio.run_process(
                     [self.path, *self.global_arguments, *arguments],
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
+                    capture_stdout=captured,
+                    stdout=None if captured else subprocess.DEVNULL,
                     stderr=stderr,
                     check=False,
                 )
@@ -76,3 +90,4 @@ class OciRuntime:
                 stderr.seek(0)
                 said = stderr.read(ERROR_BYTES).decode(errors="replace").strip()
                 raise RuntimeFailed(operation, said or f"exit status {done.returncode}")
+            return done.stdout or b""

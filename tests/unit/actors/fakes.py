@@ -121,6 +121,7 @@ class Stages:
 
     def open_socket(self) -> AttachSocket:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near.setblocking(False)
         self.sockets.append((AttachSocket(near), far))
         return self.sockets[-1][0]
 

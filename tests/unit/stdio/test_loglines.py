@@ -93,15 +93,17 @@ def test_the_fast_path_and_the_careful_one_agree(
         assert fast.render(block) == careful.render(b"damage makes it careful\n" + block)
 
 
-@given(lines_in_blocks)
+@given(lines_in_blocks, st.booleans(), st.sampled_from([BOTH, {STDOUT}]))
 def test_frames_shared_in_bulk_hold_what_single_ones_hold(
     blocks: list[list[tuple[bytes, bytes, bytes]]],
+    timestamps: bool,
+    streams: frozenset[bytes],
 ) -> None:
+    shared = LineRenderer(streams, framed=True, timestamps=timestamps, bulk=True)
+    single = LineRenderer(streams, framed=True, timestamps=timestamps)
     for lines in blocks:
         block = b"".join(line(START_NS + n, *one) for n, one in enumerate(lines))
-        shared = LineRenderer(BOTH, framed=True, bulk=True).render(block)
-        single = LineRenderer(BOTH, framed=True).render(block)
-        assert unframed(shared) == unframed(single)
+        assert unframed(shared.render(block)) == unframed(single.render(block))
 
 
 @given(st.binary(max_size=200))

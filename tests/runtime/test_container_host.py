@@ -1,0 +1,137 @@
+"""The real host, where a fake could not tell: output, hanging runtimes, memory, files that stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from daemon.errors import Conflict, Failed, RuntimeFailed
+from daemon.runtimes.base import Exit
+from daemon.runtimes.failures import launch_failure
+from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, started
+
+pytestmark = pytest.mark.runtime
+
+
+async def test_an_attached_client_gets_all_output(real: RealRig) -> None:
+    async with started(real, real.record("seq", "1", "50000")) as container:
+        written = await container.output()
+        assert await container.wait() == Exit(0)
+    assert written == "".join(f"{number}\n" for number in range(1, 50001)).encode()
+
+
+async def test_all_output_is_in_the_log_when_the_exit_is_known(real: RealRig) -> None:
+    record = real.record("seq", "1", "2000")
+    async with started(real, record) as container:
+        await container.output()
+        await container.wait()
+        logged = Path(record.log_path).read_text().splitlines()
+    assert [line.split(" ", 3)[3] for line in logged] == [str(number) for number in range(1, 2001)]
+
+
+async def test_what_a_container_has_written_is_there_when_it_runs_again(real: RealRig) -> None:
+    record = real.record("sh", "-c", "test -e /mark && exit 3; touch /mark")
+    with trio.fail_after(REAL_SECONDS):
+        try:
+            for code in (0, 3):
+                run = await real.host.create(record)
+                await real.host.start(record, run)
+                assert await real.host.wait(record, run) == Exit(code)
+                await real.host.clean_up(record, run)
+        finally:
+            await discarded(real, record)
+    assert real.left(record) == []
+
+
+async def test_input_reaches_the_process_and_ends(real: RealRig) -> None:
+    async with started(real, real.record("cat", open_stdin=True, stdin_once=True)) as container:
+        await container.stdio.send(b"hello")
+        container.stdio.send_eof()
+        assert await container.output() == b"hello"
+        assert await container.wait() == Exit(0)
+
+
+@pytest.mark.parametrize("limit_bytes", [16 * 1024 * 1024])
+async def test_a_process_that_takes_too_much_memory_is_reported_as_such(
+    real: RealRig, limit_bytes: int
+) -> None:
+    command = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
+    record = real.record(*command, memory=limit_bytes, memory_swap=limit_bytes)
+    async with started(real, record) as container:
+        assert await container.wait() == Exit(137, oom_killed=True)
+
+
+async def test_a_runtime_that_hangs_can_be_broken_off_and_leaves_nothing(
+    real: RealRig, tmp_path: Path
+) -> None:
+    hanging = tmp_path / "hanging"
+    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hanging.chmod(0o755)
+    record = attrs.evolve(real.record("sh"), runtime_path=str(hanging))
+    bundle = real.host.layout.bundle(record.id)
+    with trio.fail_after(REAL_SECONDS):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(real.host.create, record)
+                while not bundle.exists():
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+        finally:
+            await discarded(real, record)
+    assert real.left(record) == []
+
+
+async def test_a_runtime_that_is_not_there_is_named(real: RealRig) -> None:
+    record = attrs.evolve(real.record("sh"), runtime_path="/nonesuch")
+    with trio.fail_after(REAL_SECONDS):
+        try:
+            with pytest.raises((RuntimeFailed, Failed)):
+                await real.host.create(record)
+        finally:
+            await discarded(real, record)
+    assert real.left(record) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("/nonesuch", 127), ("nonesuch", 127), ("/etc", 126), ("/mode", 126)]
+)
+async def test_what_cannot_be_executed_has_a_shells_exit_code(real: RealRig, path: str, code: int) -> None:
+    record = real.record(path)
+    layer = real.host.graph_driver.layers.path(record.chain_ids[0])  # type: ignore[attr-defined]
+    (layer / "mode").write_text("not executable")
+    with trio.fail_after(REAL_SECONDS):
+        try:
+            with pytest.raises(RuntimeFailed) as raised:
+                await real.host.start(record, await real.host.create(record))
+        finally:
+            await discarded(real, record)
+    assert launch_failure(raised.value)[1] == code
+    assert real.left(record) == []
+
+
+async def test_a_terminal_knows_its_size(real: RealRig) -> None:
+    loop = "stty size; read line; stty size"
+    async with started(real, real.record("sh", "-c", loop, tty=True, open_stdin=True)) as container:
+        await container.stdio.receive_batch()
+        real.host.resize(container.record, 24, 80)
+        await container.stdio.send(b"\n")
+        assert b"24 80" in await container.output()
+
+
+async def test_what_has_no_process_has_neither_terminal_nor_stdio(real: RealRig) -> None:
+    record = real.record("sh")
+    with pytest.raises(Conflict):
+        real.host.resize(record, 24, 80)
+    with pytest.raises(Failed, match="monitor does not listen"):
+        real.host.connect(record)
+
+
+async def test_a_container_that_is_created_only_can_be_cleaned_up(real: RealRig) -> None:
+    record = real.record(*DEAF)
+    with trio.fail_after(REAL_SECONDS):
+        run = await real.host.create(record)
+        await discarded(real, record, run)
+    assert real.left(record) == []
