@@ -16,8 +16,8 @@ from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
 from daemon.actors.containers import Containers
-from daemon.actors.exec.actor import KIND as EXEC
 from daemon.actors.exec.linux import LinuxExecHost
+from daemon.actors.exec.session import KIND as EXEC
 from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser

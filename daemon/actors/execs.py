@@ -10,16 +10,10 @@ import structlog
 
 from daemon.actors.container.actor import Container
 from daemon.actors.containers import Containers, new_id
-from daemon.actors.exec.actor import (
-    ExecActor,
-    ExecHost,
-    ExecRecord,
-    ExecSession,
-    ExecSnapshot,
-    command_line,
-    exec_event,
-)
+from daemon.actors.exec.actor import ExecActor, command_line, exec_event
+from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import State
+from daemon.actors.exec.session import ExecRecord, ExecSession, ExecSnapshot
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision

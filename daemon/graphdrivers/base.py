@@ -29,8 +29,8 @@ class GraphDriver(Protocol):
         """
         ...
 
-    async def mount(self, container_id: str) -> Path:
-        """Return the root filesystem, mounted.
+    async def mount(self, container_id: str, chain_ids: Sequence[str] | None = None) -> Path:
+        """Return the root filesystem, mounted; with `chain_ids`, `prepare` it first.
 
         Raises:
             Failed: the kernel refused, or it was never prepared.

@@ -58,15 +58,15 @@ class OverlayDriver:
         with _translated("create the root filesystem", container_id):
             await trio.to_thread.run_sync(self._prepare, container_id, chain_ids, limiter=self._threads)
 
-    async def mount(self, container_id: str) -> Path:
-        """Return the root filesystem, mounted.
+    async def mount(self, container_id: str, chain_ids: Sequence[str] | None = None) -> Path:
+        """Return the root filesystem, mounted; with `chain_ids`, `prepare` it first.
 
         Raises:
             Failed: the kernel refused, or it was never prepared.
 
         """
         with _translated("mount the root filesystem", container_id):
-            return await trio.to_thread.run_sync(self._mount, container_id, limiter=self._threads)
+            return await trio.to_thread.run_sync(self._mount, container_id, chain_ids, limiter=self._threads)
 
     async def unmount(self, container_id: str) -> None:
         """Unmount the root filesystem; the writable layer stays.
@@ -139,7 +139,9 @@ class OverlayDriver:
         os.chmod(directory / "diff", stat.S_IMODE(top.st_mode) if top else 0o755)
         _write(directory / "layers", orjson.dumps(list(chain_ids)))
 
-    def _mount(self, container_id: str) -> Path:
+    def _mount(self, container_id: str, chain_ids: Sequence[str] | None) -> Path:
+        if chain_ids is not None:
+            self._prepare(container_id, chain_ids)
         directory = self.directory(container_id)
         merged = directory / "merged"
         if not os.path.ismount(merged):

@@ -10,13 +10,14 @@ import json
 import os
 import subprocess  # noqa: S404  constants only; processes go through trio
 from pathlib import Path
+from typing import BinaryIO, Final
 
 import attrs
 import trio
 
 from daemon.errors import RuntimeFailed
 
-ERROR_BYTES = 16384
+OUTPUT_BYTES: Final = 16384
 
 
 @attrs.frozen
@@ -62,32 +63,39 @@ class OciRuntime:
                 raise
 
     async def _status(self, container_id: str) -> str:
-        state: dict[str, str] = json.loads(await self._call("state", container_id, captured=True))
+        state: dict[str, str] = json.loads(await self._call("state", container_id))
         return state["status"]
 
-    async def _call(self, *arguments: str, captured: bool = False) -> bytes:
-        """Run a command and return what it printed, if that is `captured`.
+    async def _call(self, *arguments: str) -> bytes:
+        """Run a command and return what it printed.
 
         Raises:
             RuntimeFailed: it ended with another code than 0, or could not be run.
 
         """
         operation = f"{Path(self.path).name} {arguments[0]}"
-        # A file, not a pipe: a container's init may inherit it and keep a pipe open (runc #1721).
-        with os.fdopen(os.memfd_create("stderr"), "r+b") as stderr:
+        # Files, not pipes: a container's init may inherit them and keep a pipe open (runc #1721).
+        with _file("stdout") as stdout, _file("stderr") as stderr:
             try:
                 done = await trio.run_process(
                     [self.path, *self.global_arguments, *arguments],
                     stdin=subprocess.DEVNULL,
-                    capture_stdout=captured,
-                    stdout=None if captured else subprocess.DEVNULL,
+                    stdout=stdout,
                     stderr=stderr,
                     check=False,
                 )
             except OSError as error:
                 raise RuntimeFailed(operation, f"{self.path}: {error.strerror}") from error
             if done.returncode != 0:
-                stderr.seek(0)
-                said = stderr.read(ERROR_BYTES).decode(errors="replace").strip()
+                said = _start_of(stderr).decode(errors="replace").strip()
                 raise RuntimeFailed(operation, said or f"exit status {done.returncode}")
-            return done.stdout or b""
+            return _start_of(stdout)
+
+
+def _file(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "r+b")
+
+
+def _start_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(OUTPUT_BYTES)

@@ -203,8 +203,9 @@ class ProgrammedHost(FakeHost):
         await super().start(record, run)
         if record.args and record.args[-1].startswith(EXIT):
             self.processes[run.pid].end(int(record.args[-1].removeprefix(EXIT)))
-        with contextlib.suppress(OSError):  # nobody listens any more
-            self.sockets[-1][1].send(b"\x02" + READY)
+        for _, far in self.sockets:
+            with contextlib.suppress(OSError):  # nobody listens any more
+                far.send(b"\x02" + READY)
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         await super().clean_up(record, run)

@@ -28,8 +28,10 @@ async def test_all_output_is_in_the_log_when_the_exit_is_known(real: RealRig) ->
     async with started(real, record) as container:
         await container.output()
         await container.wait()
-        logged = Path(record.log_path).read_text().splitlines()
-    assert [line.split(" ", 3)[3] for line in logged] == [str(number) for number in range(1, 2001)]
+        entries = [line.split(" ", 3) for line in Path(record.log_path).read_text().splitlines()]
+    # A line that came in two pieces is two entries, the first of them marked P for partial.
+    logged = "".join(text + ("\n" if tag == "F" else "") for _, _, tag, text in entries)
+    assert logged == "".join(f"{number}\n" for number in range(1, 2001))
 
 
 async def test_what_a_container_has_written_is_there_when_it_runs_again(real: RealRig) -> None:
@@ -54,19 +56,15 @@ async def test_input_reaches_the_process_and_ends(real: RealRig) -> None:
         assert await container.wait() == Exit(0)
 
 
-@pytest.mark.parametrize("limit_bytes", [16 * 1024 * 1024])
-async def test_a_process_that_takes_too_much_memory_is_reported_as_such(
-    real: RealRig, limit_bytes: int
-) -> None:
+async def test_a_process_that_takes_too_much_memory_is_reported_as_such(real: RealRig) -> None:
+    limit_bytes = 16 * 1024 * 1024
     command = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
     record = real.record(*command, memory=limit_bytes, memory_swap=limit_bytes)
     async with started(real, record) as container:
         assert await container.wait() == Exit(137, oom_killed=True)
 
 
-async def test_a_runtime_that_hangs_can_be_broken_off_and_leaves_nothing(
-    real: RealRig, tmp_path: Path
-) -> None:
+async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: Path) -> None:
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
     hanging.chmod(0o755)

@@ -93,7 +93,8 @@ class Bundles:
         _delete(self.layout.bundle(container_id))
 
     def forget(self, container_id: str) -> None:
-        """Delete what the container kept between its runs."""
+        """Delete what the container kept between its runs, and a bundle that was left."""
+        self.discard(container_id)
         _delete(self.layout.container(container_id))
 
     def _write_files(self, record: ContainerRecord, hostname: str) -> None:

@@ -107,11 +107,11 @@ class Effects:
                 raise Conflict(f"container {self._record.id} was stopped before it had started")
             await self.mailbox.ask(Initialized(run))
             await self.host.start(self._record, run)
+            await self.mailbox.ask(Started(self.now_ns()))
         except EngineError as failure:
             error, exit_code = launch_failure(failure)
             await self.mailbox.tell(LaunchFailed(error, exit_code, run))
         else:
-            await self.mailbox.tell(Started(self.now_ns()))
             await self._watch(run)
 
     def _resume_watch(self, _: object) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
+from outcome import Outcome, acapture
 
 from daemon.actors.container.bundle import Bundles, Devices
 from daemon.actors.container.snapshot import ContainerRecord
@@ -40,8 +42,7 @@ class LinuxHost:
 
     async def create(self, record: ContainerRecord) -> Run:
         """Make root filesystem and bundle, and have the process created."""
-        await self.graph_driver.prepare(record.id, record.chain_ids)
-        rootfs = await self.graph_driver.mount(record.id)
+        rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         runtime = self.runtime(record)
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
         seccomp = await self.seccomp.resolve(record.host_config, accepts_bpf=runtime.accepts_bpf)
@@ -81,19 +82,22 @@ class LinuxHost:
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run; the writable layer stays."""
-        await self.runtime(record).delete(record.id)
-        if run is not None:
-            await conmon.end(run)
-        await self.graph_driver.unmount(record.id)
+        # At the same time, because unmounting syncs a disk.
+        await _both(partial(self._end, record, run), partial(self.graph_driver.unmount, record.id))
         with _translated("the container's bundle cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.discard, record.id)
 
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container, nor of a run that could not be cleaned up."""
-        await self.clean_up(record, None)
+        await self._end(record, None)
         await self.graph_driver.remove(record.id)
         with _translated("the container's files cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.forget, record.id)
+
+    async def _end(self, record: ContainerRecord, run: Run | None) -> None:
+        await self.runtime(record).delete(record.id)
+        if run is not None:
+            await conmon.end(run)
 
     def connect(self, record: ContainerRecord) -> AttachSocket:
         """Open a connection to the process's stdio."""
@@ -116,6 +120,20 @@ class LinuxHost:
             stdin=config.open_stdin and not config.tty,  # a terminal has its input anyway
             leave_stdin_open=config.open_stdin and not config.stdin_once,
         )
+
+
+async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> None:
+    """Do both to their end, whichever fails; then raise what one of them raised."""
+    outcomes: list[Outcome[None]] = []
+
+    async def do(work: Callable[[], Awaitable[None]]) -> None:
+        outcomes.append(await acapture(work))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(do, second)
+        await do(first)
+    for outcome in outcomes:
+        outcome.unwrap()
 
 
 @contextmanager

@@ -111,8 +111,11 @@ class Initialized(Command[None]):
 
 
 @attrs.frozen
-class Started(Event):
-    """The process runs."""
+class Started(Command[None]):
+    """Report that the process runs.
+
+    Refused if that cannot be written: then nobody may be told, and the process has to end.
+    """
 
     at_ns: int
 

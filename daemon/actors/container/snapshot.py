@@ -116,6 +116,8 @@ class ContainerSnapshot:
         durable = DURABLE.get(self.state, self.state)
         if durable is State.RUNNING and self.run is None:  # stopped before it had a process
             durable = State.STARTING
+        if durable is State.STARTING:  # a restart ends whatever the runtime knows of this container
+            values["run"] = None
         return Stored(**{**values, "state": durable})
 
 

@@ -9,7 +9,7 @@ then forgotten.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 import structlog
@@ -18,6 +18,7 @@ import trio
 from daemon.actors.container.actor import Container
 from daemon.actors.container.changes import EXIT_UNKNOWN
 from daemon.actors.container.events import draft
+from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import (
     Effect,
     ExecExited,
@@ -29,89 +30,16 @@ from daemon.actors.exec.lifecycle import (
     State,
     step,
 )
-from daemon.actors.mailbox import Event, Mailbox, Request
-from daemon.actors.published import Cell
+from daemon.actors.exec.session import KIND, ExecSession, ExecSnapshot, as_record
+from daemon.actors.mailbox import Event, Request
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
-from daemon.journal import EventDraft, Ledger, Record, Transaction
+from daemon.journal import EventDraft, Ledger, Transaction
 from daemon.model import ExecConfig
 from daemon.runtimes.attach import AttachSession
-from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.failures import launch_failure
-from daemon.wire import to_record
 
 LOG = structlog.get_logger(__name__)
-KIND: Final = "exec"
 KEEP_SECONDS: Final = 300
-
-
-@attrs.frozen
-class ExecRecord:
-    """What was asked for; `run` is what came of it."""
-
-    id: str
-    container_id: str
-    config: ExecConfig
-    run: Run | None = None
-
-
-@attrs.frozen(eq=False)
-class ExecSnapshot:
-    """An exec session as everybody may see it; `exit_code` is None until it has ended."""
-
-    record: ExecRecord
-    state: State = State.CREATED
-    exit_code: int | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether its process runs."""
-        return self.state is State.RUNNING
-
-    @property
-    def pid(self) -> int:
-        """The process's pid on the host, or 0."""
-        return self.record.run.pid if self.running and self.record.run else 0
-
-
-class ExecHost(Protocol):
-    """What an exec session's actor needs of the host."""
-
-    async def execute(
-        self, container: Container, record: ExecRecord, start: StartExec
-    ) -> tuple[Run, AttachSession]:
-        """Start the process; its stdio is connected before it runs.
-
-        Raises:
-            EngineError: it cannot be started; nothing of it is left.
-
-        """
-        ...
-
-    async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
-        """Return how the process ended, once it has; None if nobody will ever know."""
-        ...
-
-    def resize(self, record: ExecRecord, height: int, width: int) -> None:
-        """Set the terminal's size in character cells."""
-        ...
-
-    async def clean_up(self, record: ExecRecord) -> None:
-        """Leave nothing of the session on the host."""
-        ...
-
-
-@attrs.define(eq=False)
-class ExecSession:
-    """An exec session, as the rest of the engine sees it."""
-
-    id: str
-    mailbox: Mailbox
-    cell: Cell[ExecSnapshot]
-
-    @property
-    def snapshot(self) -> ExecSnapshot:
-        """What it shows now."""
-        return self.cell.current
 
 
 @attrs.define(eq=False)
@@ -280,11 +208,6 @@ class ExecActor:
         if isinstance(message, StartExec):
             return Conflict(f"exec command {self.session.id} is already running")
         return Conflict(f"exec command {self.session.id} is not running")
-
-
-def as_record(snapshot: ExecSnapshot) -> Record:
-    """Return what the journal keeps of a running session."""
-    return Record(KIND, snapshot.record.id, to_record(snapshot.record))
 
 
 def command_line(config: ExecConfig) -> str:

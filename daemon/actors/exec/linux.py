@@ -11,8 +11,8 @@ import trio
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.bundle import Bundles, Devices
-from daemon.actors.exec.actor import ExecRecord
 from daemon.actors.exec.lifecycle import StartExec
+from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSession, AttachSocket
@@ -63,7 +63,11 @@ class LinuxExecHost:
             except OSError as error:
                 raise Failed(f"the exec session's monitor does not listen: {error.strerror}") from error
 
-        return await conmon.execute(order, connect), session
+        try:
+            return await conmon.execute(order, connect), session
+        except BaseException:
+            session.abandon()  # it may be connected already
+            raise
 
     async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
         """Return how the process ended."""

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from quart import Blueprint, Response, ResponseReturnValue, request
 
-from daemon.actors.exec.actor import ExecSession, ExecSnapshot
 from daemon.actors.exec.lifecycle import NoteExec, ResizeExec, StartExec, State
+from daemon.actors.exec.session import ExecSession, ExecSnapshot
 from daemon.actors.execs import check_can_exec
 from daemon.api.answers import empty, json
 from daemon.api.app import engine

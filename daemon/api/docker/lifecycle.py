@@ -114,6 +114,8 @@ async def wait(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a t
     container = engine().containers.resolve(name)
     condition = text("condition") if api_version() >= (1, 30) else ""
     waiting = waiting_for(container.snapshot, condition)
+    if waiting.is_over(container.snapshot):
+        return json({"StatusCode": waiting.exit_code(container.snapshot)})
     return stream(_exit_of(container, waiting), "application/json")
 
 

@@ -13,8 +13,8 @@ import trio
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.snapshot import ContainerRecord
-from daemon.actors.exec.actor import ExecRecord
 from daemon.actors.exec.lifecycle import StartExec
+from daemon.actors.exec.session import ExecRecord
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, Run
 

@@ -58,7 +58,7 @@ async def test_a_start_that_was_not_finished_is_undone(world: World, state: Stat
     container = await recovered(world, state, run)
     now = await world.reaches(container, State.EXITED)
     assert (now.exit_code, now.error) == (128, "the engine ended while the container was being started")
-    assert [(call.stage, call.detail) for call in world.host.calls] == [("clean_up", run and run.pid)]
+    assert [(call.stage, call.detail) for call in world.host.calls] == [("clean_up", None)]
     await container.mailbox.ask(Start())
 
 

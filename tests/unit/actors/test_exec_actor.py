@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.messages import Stop
-from daemon.actors.exec.actor import KEEP_SECONDS, ExecRecord, ExecSession, ExecSnapshot, as_record
+from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.actors.exec.lifecycle import (
     TABLE,
     ExecExited,
@@ -21,6 +21,7 @@ from daemon.actors.exec.lifecycle import (
     StartExec,
     State,
 )
+from daemon.actors.exec.session import ExecRecord, ExecSession, ExecSnapshot, as_record
 from daemon.errors import Conflict, Failed, InvalidParameter, NotFound, RuntimeFailed, Unavailable
 from daemon.model import ExecConfig
 from daemon.runtimes.base import Run

@@ -34,8 +34,9 @@ def _kinds(base: type) -> list[type]:
     return [kind for kind in found if issubclass(kind, base) and kind.__module__ == messages.__name__]
 
 
-REPORTS: Final = [*_kinds(Event), messages.Initialized]
-COMMANDS: Final = [kind for kind in _kinds(Command) if kind is not messages.Initialized]
+ANSWERED_REPORTS: Final = (messages.Initialized, messages.Started)  # the launch waits for these
+REPORTS: Final = [*_kinds(Event), *ANSWERED_REPORTS]
+COMMANDS: Final = [kind for kind in _kinds(Command) if kind not in ANSWERED_REPORTS]
 SAMPLES: Final[dict[type, Command[Any]]] = {
     Signal: Signal(1),
     Rename: Rename("x"),

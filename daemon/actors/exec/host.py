@@ -1,0 +1,38 @@
+"""What an exec session's actor needs of the host: the seam at which a fake takes its place in tests."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from daemon.actors.container.actor import Container
+from daemon.actors.exec.lifecycle import StartExec
+from daemon.actors.exec.session import ExecRecord
+from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.base import Exit, Run
+
+
+class ExecHost(Protocol):
+    """What an exec session's actor needs of the host."""
+
+    async def execute(
+        self, container: Container, record: ExecRecord, start: StartExec
+    ) -> tuple[Run, AttachSession]:
+        """Start the process; its stdio is connected before it runs.
+
+        Raises:
+            EngineError: it cannot be started; nothing of it is left.
+
+        """
+        ...
+
+    async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
+        """Return how the process ended, once it has; None if nobody will ever know."""
+        ...
+
+    def resize(self, record: ExecRecord, height: int, width: int) -> None:
+        """Set the terminal's size in character cells."""
+        ...
+
+    async def clean_up(self, record: ExecRecord) -> None:
+        """Leave nothing of the session on the host."""
+        ...

@@ -1,0 +1,68 @@
+"""What an exec session is (its record), how it is now (its snapshot), and where to ask it.
+
+All but the mailbox is immutable, as with containers (`daemon.actors.container.snapshot`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from daemon.actors.exec.lifecycle import State
+from daemon.actors.mailbox import Mailbox
+from daemon.actors.published import Cell
+from daemon.journal import Record
+from daemon.model import ExecConfig
+from daemon.runtimes.base import Run
+from daemon.wire import to_record
+
+KIND: Final = "exec"
+
+
+@attrs.frozen
+class ExecRecord:
+    """What was asked for; `run` is what came of it."""
+
+    id: str
+    container_id: str
+    config: ExecConfig
+    run: Run | None = None
+
+
+@attrs.frozen(eq=False)
+class ExecSnapshot:
+    """An exec session as everybody may see it; `exit_code` is None until it has ended."""
+
+    record: ExecRecord
+    state: State = State.CREATED
+    exit_code: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state is State.RUNNING
+
+    @property
+    def pid(self) -> int:
+        """The process's pid on the host, or 0."""
+        return self.record.run.pid if self.running and self.record.run else 0
+
+
+@attrs.define(eq=False)
+class ExecSession:
+    """An exec session, as the rest of the engine sees it."""
+
+    id: str
+    mailbox: Mailbox
+    cell: Cell[ExecSnapshot]
+
+    @property
+    def snapshot(self) -> ExecSnapshot:
+        """What it shows now."""
+        return self.cell.current
+
+
+def as_record(snapshot: ExecSnapshot) -> Record:
+    """Return what the journal keeps of a running session."""
+    return Record(KIND, snapshot.record.id, to_record(snapshot.record))
