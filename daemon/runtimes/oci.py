@@ -58,9 +58,12 @@ class OciRuntime:
         """Run a command that leads to `status`; runc refuses it in what has that status already."""
         try:
             await self._call(command, container_id)
-        except RuntimeFailed:
-            if await self._status(container_id) != status:
-                raise
+        except RuntimeFailed as refused:
+            refusal = refused
+        else:
+            return
+        if await self._status(container_id) != status:
+            raise refusal
 
     async def _status(self, container_id: str) -> str:
         state: dict[str, str] = json.loads(await self._call("state", container_id))
