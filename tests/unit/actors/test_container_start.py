@@ -18,6 +18,7 @@ async def test_a_started_container_shows_its_process(world: World) -> None:
     now = container.snapshot
     assert (now.state, now.running, now.pid) == (State.RUNNING, True, 1000)
     assert now.started_ns > 0
+    await wait_all_tasks_blocked()
     assert world.host.stages == ["create", "start", "wait"]
 
 
@@ -83,6 +84,7 @@ async def test_a_start_while_the_last_run_is_cleared_away_waits_for_that(
     assert asked.pending
     clearing.set()
     await asked.answer()
+    await wait_all_tasks_blocked()
     assert world.host.stages == ["create", "start", "wait", "clean_up", "create", "start", "wait"]
 
 
