@@ -5,7 +5,8 @@ as one packet, after a byte that names the stream; we send input as bare packets
 half-close.  All of this was seen on conmon 2.1.6, whose conn_sock.c is the only specification.
 
 The rule: while a session is connected it must be read.  conmon blocks on a full socket, and then it
-neither keeps the process's log nor notices its end.
+neither keeps the process's log nor notices its end.  A client may make a process wait, but not its
+end: what is left when the process is gone fits its pipes, and is read ahead of a slow client.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ INPUT_BYTES: Final = 32 * 1024
 """conmon cuts longer packets off."""
 
 BATCH: Final = 32
+AHEAD_PACKETS: Final = 512
+"""Twice what the kernel's queue and the pipes of a process that has ended can hold, at most 4 MiB."""
+
 STREAMS: Final = {2: STDOUT, 3: STDERR}
 
 
@@ -41,6 +45,7 @@ class AttachSocket:
     """A connection to the monitor of one process."""
 
     _socket: socket.socket
+    _ahead: list[Packet] = attrs.field(factory=list, init=False)
 
     @classmethod
     def connect(cls, bundle: Path) -> AttachSocket:
@@ -79,8 +84,22 @@ class AttachSocket:
             await trio.lowlevel.wait_readable(self._open())
         return packets
 
+    def read_ahead(self) -> None:
+        """Take in what is there, for a reader that keeps the monitor waiting; close if that is too much."""
+        while self._socket.fileno() >= 0 and (packets := self._received()):
+            self._ahead.extend(packets)
+            if len(self._ahead) > AHEAD_PACKETS:
+                self.close()
+
     def _ready(self) -> list[Packet] | None:
         """Return the packets that can be had without waiting; None at the end."""
+        if not self._ahead:
+            return self._received()
+        packets, self._ahead = self._ahead[:BATCH], self._ahead[BATCH:]
+        return packets
+
+    def _received(self) -> list[Packet] | None:
+        """Return what the socket has; None at the end."""
         packets: list[Packet] = []
         connection = self._open()
         while len(packets) < BATCH:
@@ -170,8 +189,13 @@ class AttachSession:
         """Tell the client that there will be no connection."""
         self._settled.set()
 
+    def read_ahead(self) -> None:
+        """Read on the client's behalf, who keeps the monitor from ending; for the actor."""
+        if self._socket is not None:
+            self._socket.read_ahead()
+
     def abandon(self) -> None:
-        """Leave, for the client; or, for the actor, put out a client that keeps the monitor from ending."""
+        """Leave, for the client."""
         self._left = True
         if self._socket is not None:
             self._socket.close()

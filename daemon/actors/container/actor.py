@@ -41,6 +41,7 @@ from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
 from daemon.errors import Conflict, EngineError, NotFound, Unavailable
 from daemon.journal import EventDraft, Ledger, Name, NameTaken, Record, Transaction
+from daemon.runtimes.attach import AttachSession
 from daemon.wire import to_record
 
 LOG = structlog.get_logger(__name__)
@@ -213,6 +214,8 @@ class ContainerActor:
             request.refuse(error)
         if request is not None and type(message) not in SETTLED and Effect.POSTPONE not in effects:
             request.answer(answer)
+            if request.abandoned and isinstance(answer, AttachSession):
+                answer.abandon()  # nobody is going to read it, and that would stop the monitor
 
     def _settle(self, message: Any) -> None:
         """Answer whoever has what it asked for, or will not get it because of `message`."""

@@ -8,6 +8,7 @@ table's business.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -32,10 +33,12 @@ from daemon.actors.container.messages import (
     Thawed,
     ThawFailed,
 )
+from daemon.actors.container.sessions import Sessions
 from daemon.actors.container.signals import grace_seconds, signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.mailbox import Event, Mailbox
 from daemon.actors.published import Cell
+from daemon.actors.seeing_out import seen_out
 from daemon.errors import Conflict, EngineError, Failed
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.base import Run
@@ -53,18 +56,19 @@ class Effects:
     host: ContainerHost
     tasks: trio.Nursery
     now_ns: Callable[[], int]
-    _sessions: list[AttachSession] = attrs.field(factory=list, init=False)
+    _sessions: Sessions = attrs.field(init=False)
     _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _of_run: set[trio.CancelScope] = attrs.field(factory=set, init=False)
     _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._sessions = Sessions(lambda: self.host.connect(self._record))
         self._performers = {
             Effect.LAUNCH: self._start_launch,
             Effect.WATCH: self._resume_watch,
             Effect.GIVE_UP: self._give_up,
             Effect.ABORT: lambda _: self._launch.cancel(),
-            Effect.CONNECT: lambda _: self._connect_sessions(),
+            Effect.CONNECT: lambda _: self._sessions.connect_waiting(),
             Effect.SIGNAL: lambda message: self._signal(Effect.SIGNAL, message),
             Effect.KILL: lambda message: self._signal(Effect.KILL, message),
             Effect.ARM_GRACE: self._arm_grace,
@@ -85,9 +89,7 @@ class Effects:
 
     def close_sessions(self) -> None:
         """Tell whoever waits for the container's stdio that there will be none."""
-        for session in self._sessions:
-            session.refuse()
-        self._sessions.clear()
+        self._sessions.close()
 
     @property
     def _record(self) -> ContainerRecord:
@@ -120,7 +122,9 @@ class Effects:
         self.tasks.start_soon(self._watch, run)
 
     async def _watch(self, run: Run) -> None:
-        ended = await self.host.wait(self._record, run)
+        ended = await seen_out(
+            partial(self.host.process_ended, run), partial(self.host.wait, self._record, run), self._sessions
+        )
         at_ns = self.now_ns()
         await self.mailbox.tell(Lost(at_ns) if ended is None else Exited(ended, at_ns))
 
@@ -203,17 +207,7 @@ class Effects:
         await self.mailbox.tell(report)
 
     def _open_session(self) -> AttachSession:
-        session = AttachSession()
-        self._sessions.append(session)
+        session = self._sessions.open()
         if self.cell.current.running or self.cell.current.state is State.INITIALIZED:
-            self._connect_sessions()
+            self._sessions.connect_waiting()
         return session
-
-    def _connect_sessions(self) -> None:
-        for session in self._sessions:
-            try:
-                session.offer(self.host.connect(self._record))
-            except EngineError as error:
-                LOG.warning("attach session not connected", container=self._record.id, reason=str(error))
-                session.refuse()
-        self._sessions.clear()

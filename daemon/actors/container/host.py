@@ -37,6 +37,9 @@ class ContainerHost(Protocol):
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once it has; None if nobody will ever know."""
 
+    async def process_ended(self, run: Run) -> None:
+        """Return once the process has ended; its monitor may still have output to pass on."""
+
     def signal(self, run: Run, number: int) -> None:
         """Send a signal to the process; one that has just ended hears nothing, which is no error."""
 

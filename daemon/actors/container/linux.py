@@ -21,7 +21,7 @@ from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.console import resize
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.oci import OciRuntime
-from daemon.runtimes.processes import send_signal
+from daemon.runtimes.processes import send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
 from daemon.runtimes.spec.sources import make_bind_sources
@@ -67,6 +67,10 @@ class LinuxHost:
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once its output is in the log."""
         return await conmon.wait_exit(run, self.layout.monitor(record.id))
+
+    async def process_ended(self, run: Run) -> None:
+        """Return once the container's first process has ended."""
+        await wait_ended(run.pid, run.started_ticks)
 
     def signal(self, run: Run, number: int) -> None:
         """Send a signal to the container's first process."""
