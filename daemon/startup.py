@@ -84,24 +84,25 @@ def only_engine_of(root: Path) -> Generator[None, None, None]:
 def pidfile(path: Path) -> Generator[None, None, None]:
     """Write our process id to `path`; remove it in the end.
 
+    Whether it is in use is told by a lock, not by the id in it: after a crash that may be anybody's.
+
     Raises:
-        CannotStart: a process that is alive has written its id there, or it cannot be written.
+        CannotStart: another engine holds it, or it cannot be written.
 
     """
     with explained(str(path)):
-        holder = _alive(path)
-        if holder is not None:
-            raise CannotStart(f"process with PID {holder} is still running ({path})")
-        path.write_text(f"{os.getpid()}\n")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _alive(path: Path) -> int | None:
-    try:
-        pid = int(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return pid if pid != os.getpid() and Path(f"/proc/{pid}").exists() else None
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with os.fdopen(held, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read().strip()
+            raise CannotStart(f"process with PID {holder} is still running ({path})") from None
+        with explained(str(path)):
+            file.truncate()
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

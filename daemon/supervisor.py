@@ -7,6 +7,8 @@ touches a container: its monitor keeps it, and the next start finds it again.
 from __future__ import annotations
 
 import grp
+import resource
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -28,6 +30,7 @@ from daemon.startup import CannotStart, explained
 
 LOG = structlog.get_logger(__name__)
 SOCKET_MODE: Final = 0o660
+UMASK: Final = 0o022  # a stricter one would show in containers, a looser one in our files
 FIRST_INHERITED_FD: Final = 3  # sd_listen_fds(3)
 TCP_PORT: Final = 2375
 # How long a thread may keep the interpreter while another wants it.  The journal's writer gives it
@@ -43,6 +46,8 @@ async def run(settings: Settings) -> None:
 
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    _allow_many_files()
+    os.umask(UMASK)
     runtimes = discover(settings)
     find_conmon()
     async with running_engine(settings, runtimes) as engine:
@@ -55,6 +60,12 @@ async def run(settings: Settings) -> None:
                 await _told_to_stop()
                 front.cancel_scope.cancel()
     LOG.info("stopped")
+
+
+def _allow_many_files() -> None:
+    """Take all the descriptors we may have: each running container needs two of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _told_to_stop() -> None:

@@ -20,8 +20,7 @@ from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
 from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
-from daemon.journal import Hold, Ledger, Missing, Name, NameTaken, Record, Transaction
-from daemon.wire import parse_record
+from daemon.journal import Hold, Ledger, Missing, Name, NameTaken, Transaction
 
 LOG = structlog.get_logger(__name__)
 ID_BYTES: Final = 32
@@ -100,11 +99,10 @@ class Containers:
         check_name(wanted)
         await container.mailbox.ask(Rename(wanted))
 
-    def recover(self, records: Sequence[Record]) -> None:
+    def recover(self, found: Sequence[Stored]) -> None:
         """Take up again what the journal knows; each actor then finds out how its container is."""
-        snapshots = [restored(parse_record(record.body, Stored)) for record in records]
-        for snapshot in sorted(snapshots, key=lambda found: found.record.created_ns):
-            self._adopt(snapshot)
+        for stored in sorted(found, key=lambda stored: stored.record.created_ns):
+            self._adopt(restored(stored))
 
     def _named(self, name: str) -> Container | None:
         return next((found for found in self._registry if found.snapshot.record.name == name), None)
@@ -158,7 +156,7 @@ class Containers:
         container.cell.publish(restored(container.snapshot.stored()))
         forget = partial(self._registry.remove, container.id)
         await ContainerActor(container, self.host, self.ledger, forget).run()
-        container.mailbox.close()
+        container.mailbox.close(f"No such container: {container.id}")
 
 
 def new_id() -> str:

@@ -49,6 +49,8 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     name = wish.name.removeprefix("/")
     if name:
         check_name(name)
+    if wish.config == Config():
+        raise InvalidParameter("config cannot be empty in order to create a container")
     if not wish.config.image:
         raise InvalidParameter("no image specified: name one in Image")
     image = engine.images.resolve(wish.config.image)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import attrs
 import structlog
@@ -15,9 +16,11 @@ from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
+from daemon.actors.container.snapshot import Stored
 from daemon.actors.containers import Containers
 from daemon.actors.exec.linux import LinuxExecHost
 from daemon.actors.exec.session import KIND as EXEC
+from daemon.actors.exec.session import ExecRecord
 from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser
@@ -34,9 +37,12 @@ from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.seccomp import DEFAULT_PROFILE, SeccompProfiles
 from daemon.runtimes.spec.inputs import HostFacts, host_facts
+from daemon.runtimes.strays import end_strays
 from daemon.settings import Settings
+from daemon.wire import parse_record
 
 LOG = structlog.get_logger(__name__)
+JOURNAL: Final = "journal.db"
 
 
 @attrs.frozen
@@ -66,7 +72,7 @@ async def running_engine(settings: Settings, runtimes: RuntimeTable) -> AsyncGen
     layout = Layout(settings.data_root, settings.exec_root)
     layout.make()
     async with (
-        open_journal(settings.data_root / "journal.db") as journal,
+        open_journal(settings.data_root / JOURNAL) as journal,
         trio.open_nursery() as actors,
     ):
         if journal.set_aside is not None:
@@ -124,9 +130,23 @@ def _assemble(
 
 async def _recover(engine: Engine, supervision: Supervision) -> None:
     """Show what the journal knows; its actors find out how each thing is now."""
-    await engine.images.recover(engine.journal)
+    containers = [parse_record(record.body, Stored) for record in engine.journal.records(CONTAINER)]
+    execs = [parse_record(record.body, ExecRecord) for record in engine.journal.records(EXEC)]
+    rescue = sorted(engine.settings.data_root.glob(f"{JOURNAL}.damaged-*"))
+    if rescue:
+        LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=str(rescue[-1]))
+    else:
+        await _clear_up(engine, containers, execs)
+    await engine.images.recover(engine.journal, discard=not rescue)
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
-    records = engine.journal.records(CONTAINER)
-    await engine.graph_driver.prune({record.id for record in records})
-    engine.containers.recover(records)
-    engine.execs.recover(engine.journal.records(EXEC))
+    engine.containers.recover(containers)
+    engine.execs.recover(execs)
+
+
+async def _clear_up(engine: Engine, containers: Sequence[Stored], execs: Sequence[ExecRecord]) -> None:
+    """Clear away what is in no record: a crash came between the making and the writing."""
+    runs = (*(found.run for found in containers), *(found.run for found in execs))
+    known = {(run.monitor_pid, run.monitor_started_ticks) for run in runs if run is not None}
+    await end_strays(engine.settings.exec_root, known)
+    await engine.graph_driver.prune({found.record.id for found in containers})
+    await engine.execs.host.prune({record.id for record in execs})

@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 
 import attrs
-import structlog
 
 from daemon.actors.container.actor import Container
 from daemon.actors.containers import Containers, new_id
-from daemon.actors.exec.actor import ExecActor, command_line, exec_event
+from daemon.actors.exec.actor import ExecActor
+from daemon.actors.exec.changes import command_line, exec_event
 from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import State
-from daemon.actors.exec.session import ExecRecord, ExecSession, ExecSnapshot
+from daemon.actors.exec.session import KIND, ExecRecord, ExecSession, ExecSnapshot
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
 from daemon.errors import Conflict, InvalidParameter, NotFound
-from daemon.journal import Ledger, Record, Transaction
+from daemon.journal import Ledger, Transaction
 from daemon.model import ExecConfig
-from daemon.wire import parse_record
-
-LOG = structlog.get_logger(__name__)
 
 
 @attrs.define(eq=False)
@@ -72,14 +69,15 @@ class Execs:
         await self.ledger.commit(Transaction(events=(created,)))
         return self._adopt(container, ExecSnapshot(record))
 
-    def recover(self, records: Sequence[Record]) -> None:
+    def recover(self, records: Sequence[ExecRecord]) -> None:
         """Go on watching the sessions that ran when the engine ended."""
-        for found in records:
-            record = parse_record(found.body, ExecRecord)
+        for record in records:
             try:
                 container = self.containers.resolve(record.container_id)
             except NotFound:
-                LOG.warning("exec session without container", exec=record.id, container=record.container_id)
+                # Removed while the session was ending; the engine died before that was written.
+                forgotten = Transaction(delete=((KIND, record.id),))
+                self.supervision.see_through("forget exec", partial(self.ledger.commit, forgotten))
                 continue
             self._adopt(container, ExecSnapshot(record, State.RUNNING))
 
@@ -93,7 +91,7 @@ class Execs:
     async def _own(self, container: Container, session: ExecSession) -> None:
         await ExecActor(session, container, self.host, self.ledger).run()
         self._registry.remove(session.id)
-        session.mailbox.close()
+        session.mailbox.close(f"No such exec instance: {session.id}")
 
 
 def check_can_exec(container: Container) -> None:

@@ -83,8 +83,8 @@ class Images:
             while chunk := await trio.to_thread.run_sync(next, tar, b""):
                 yield chunk  # noqa: ASYNC119  Quart closes it, and leaving the lease awaits nothing
 
-    async def recover(self, journal: Recorded) -> None:
-        """Show the images that are recorded and discard all content that belongs to none of them.
+    async def recover(self, journal: Recorded, *, discard: bool = True) -> None:
+        """Show the images that are recorded and `discard` all content that belongs to none of them.
 
         To be called once, before the actor runs and before anything is asked of it.
         """
@@ -104,7 +104,8 @@ class Images:
             names = tuple(references.parse(name) for name in sorted(tags.get(entry.id, ())))
             found.append(ImageSnapshot(record, document, names))
         self.catalog.publish(make_catalog(found))
-        await trio.to_thread.run_sync(self.content.keep_only_needed)
+        if discard:
+            await trio.to_thread.run_sync(self.content.keep_only_needed)
         self._report_missing()
 
     def _open_stores(self) -> None:

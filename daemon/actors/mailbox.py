@@ -17,7 +17,7 @@ import attrs
 import trio
 from outcome import Error, Outcome, Value
 
-from daemon.errors import Unavailable
+from daemon.errors import NotFound
 
 Answer = TypeVar("Answer")
 
@@ -77,6 +77,7 @@ class Mailbox:
     name: str
     _send: trio.MemorySendChannel[Request[Any] | Event] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[Request[Any] | Event] = attrs.field(init=False)
+    _gone: str = attrs.field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel(0)
@@ -89,7 +90,7 @@ class Mailbox:
 
         Raises:
             EngineError: the actor refused, or could not do it.
-            Unavailable: the actor has ended.
+            NotFound: the object is gone, and its actor with it.
 
         """
         request = Request(command)
@@ -100,7 +101,7 @@ class Mailbox:
         """Report `event`; return once the actor has taken it.
 
         Raises:
-            Unavailable: the actor has ended.
+            NotFound: the object is gone, and its actor with it.
 
         """
         await self._put(event)
@@ -109,8 +110,9 @@ class Mailbox:
         """Wait for the next message; for the actor alone."""
         return await self._receive.receive()
 
-    def close(self) -> None:
-        """Refuse everything that has not been taken, now and from now on."""
+    def close(self, gone: str) -> None:
+        """Refuse everything that has not been taken, now and from now on: the object is gone."""
+        self._gone = gone
         self._receive.close()
 
     @property
@@ -122,4 +124,4 @@ class Mailbox:
         try:
             await self._send.send(message)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise Unavailable(f"{self.name} has ended") from None
+            raise NotFound(self._gone) from None

@@ -30,11 +30,11 @@ class Supervision:
         """Run `live`, a whole incarnation of an actor, until it returns; after a crash, again."""
         self.nursery.start_soon(self._keep, name, live, name=name)
 
-    def see_through(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def see_through(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run `work` to its end, whoever waits for it; a crash is logged, and that was it."""
         self.nursery.start_soon(self._see_through, name, work, name=name)
 
-    async def _see_through(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _see_through(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
         except Exception:  # the isolation that supervision is for

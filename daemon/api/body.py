@@ -133,6 +133,8 @@ def upload() -> AsyncIterator[bytes]:
 async def json_body(type_: type[T], *, if_empty: T | None = None) -> T:
     """Return the current request's JSON body as a `type_`; `if_empty` is what no body means.
 
+    `null` says nothing of any member, as `{}` does.
+
     Raises:
         InvalidParameter: it is not JSON, not declared as JSON, too large or of another shape,
             or there is none and `if_empty` does not say what that means.
@@ -144,7 +146,9 @@ async def json_body(type_: type[T], *, if_empty: T | None = None) -> T:
     elif if_empty is None:
         raise InvalidParameter("invalid JSON: EOF")
     document = parse_json(text) if text else None
-    return if_empty if document is None and if_empty is not None else wire.parse_client(document, type_)
+    if document is None and if_empty is not None:
+        return if_empty
+    return wire.parse_client({} if document is None else document, type_)
 
 
 def _check_content_type(declared: str) -> None:

@@ -133,7 +133,8 @@ def _ended(texts: Sequence[bytes], pieces: Collection[int]) -> bytes:
 class LineRenderer:
     """Renders the lines of one answer, front to back.
 
-    `details` is what goes between time and text for a client that asked for it.  With `bulk` bare
+    `details` is what goes between time and text for a client that asked for it, even if that is but
+    a blank.  With `bulk` bare
     lines of one stream that follow each other may share a frame: half the work, for clients that do
     not look at frames but read all there is.
     """
@@ -141,14 +142,14 @@ class LineRenderer:
     streams: Collection[bytes]
     framed: bool
     timestamps: bool = False
-    details: str = ""
+    details: str | None = None
     bulk: bool = False
     _unfinished: set[bytes] = attrs.field(factory=set, init=False)
     _between: bytes = attrs.field(init=False)
 
     @_between.default
     def _time_to_text(self) -> bytes:
-        shown = self.details.encode() + b" " if self.details else b""
+        shown = b"" if self.details is None else self.details.encode() + b" "
         return b"Z " + shown if self.timestamps else shown
 
     def render(self, block: bytes) -> bytes:

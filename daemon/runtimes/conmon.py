@@ -25,7 +25,7 @@ import trio
 from daemon.errors import Failed, RuntimeFailed
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.oci import OciRuntime
-from daemon.runtimes.processes import send_signal, spawn, started_ticks, wait_ended
+from daemon.runtimes.processes import plain_environment, send_signal, spawn, started_ticks, wait_ended
 
 SYNC_LINE_BYTES: Final = 65536
 END_SECONDS: Final = 5.0
@@ -147,10 +147,11 @@ async def wait_exit(run: Run, files: MonitorFiles) -> Exit | None:
 async def end(run: Run) -> None:
     """Kill a process and its monitor, if they still are there, and wait for the monitor's end."""
     send_signal(run.pid, run.started_ticks, signal.SIGKILL)
-    with trio.move_on_after(END_SECONDS):
-        await wait_ended(run.monitor_pid, run.monitor_started_ticks)
-        return
-    send_signal(run.monitor_pid, run.monitor_started_ticks, signal.SIGKILL)
+    for _ in range(2):
+        with trio.move_on_after(END_SECONDS):  # it may be unkillable, too
+            await wait_ended(run.monitor_pid, run.monitor_started_ticks)
+            return
+        send_signal(run.monitor_pid, run.monitor_started_ticks, signal.SIGKILL)
 
 
 @asynccontextmanager
@@ -164,7 +165,7 @@ async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
 async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
     """Run a monitor that holds our ends of `pipes` and yield its pid; if the block fails, end it."""
     # In UTC the times in its log need no converting when they are read.
-    environment = {**os.environ, "TZ": "UTC", **{name: str(fd) for name, fd in pipes.items()}}
+    environment = {**plain_environment(), "TZ": "UTC", **{name: str(fd) for name, fd in pipes.items()}}
     try:
         pid = await spawn(order.command(), order.files.directory, environment, tuple(pipes.values()))
     except OSError as error:

@@ -88,7 +88,8 @@ def discover(
 
 def _find(configured: str, which: Which) -> Runtime:
     path = which(configured)
-    return Runtime(configured, None if path is None else Path(path))
+    # Absolute, because a monitor calls the runtime from another directory than ours.
+    return Runtime(configured, None if path is None else Path(path).absolute())
 
 
 def find_conmon(which: Which = shutil.which) -> Path:

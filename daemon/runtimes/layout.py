@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,7 +33,12 @@ class Layout:
 
     def exec_session(self, exec_id: str, container_id: str) -> MonitorFiles:
         """The files of the monitor of an exec session."""
-        return MonitorFiles(self.exec_root / "execs" / exec_id, container_id)
+        return MonitorFiles(self.exec_sessions / exec_id, container_id)
+
+    @property
+    def exec_sessions(self) -> Path:
+        """The directories of all exec sessions."""
+        return self.exec_root / "execs"
 
     def container(self, container_id: str) -> Path:
         """What a container keeps as long as it exists: its log and the files mounted over /etc."""
@@ -49,7 +55,7 @@ class Layout:
         for private in (
             self.runtime_state,
             self.exec_root / "bundles",
-            self.exec_root / "execs",
+            self.exec_sessions,
             self.data_root / "containers",
         ):
             private.mkdir(mode=0o700, exist_ok=True)
@@ -58,4 +64,11 @@ class Layout:
 def fresh(directory: Path) -> None:
     """Make `directory` anew and empty, with the exit directory a monitor needs."""
     shutil.rmtree(directory, ignore_errors=True)
-    (directory / "exit").mkdir(mode=0o700, parents=True)
+    for private in (directory, directory / "exit"):
+        private.mkdir(mode=0o700, parents=True)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that root alone reads: environments hold passwords."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content)

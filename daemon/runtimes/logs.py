@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -127,19 +128,30 @@ async def followed(
     read to its end.
     """
     while True:
-        with LogFile(path) as file, inotify.watch(file.through_fd, path.parent) as watch:
+        with LogFile(path) as file, _watching(file, inotify) as watch:
             reader = await LogReader.of(file, selection, follow=True)
             replaced = False
             while not replaced:
-                last_time = ending.reached() or time.time_ns() > selection.until_ns
+                last_time = watch is None or ending.reached() or time.time_ns() > selection.until_ns
                 replaced = file.replaced
                 while block := await reader.read():
                     yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
                 if reader.finished or (last_time and not replaced):
                     return
-                if not replaced:
+                if watch is not None and not replaced:
                     await _more(watch, ending, selection.until_ns)
         selection = attrs.evolve(selection, since_ns=0, tail=None)
+
+
+@contextmanager
+def _watching(file: LogFile, inotify: Inotify) -> Generator[Watch | None, None, None]:
+    """Watch a log; None if nothing will ever be written to it: its container is gone, or has never run."""
+    with ExitStack() as stack:
+        try:
+            watch = stack.enter_context(inotify.watch(file.through_fd, file.path.parent))
+        except FileNotFoundError:
+            watch = None
+        yield watch
 
 
 async def _more(watch: Watch, ending: Ending, until_ns: int) -> None:

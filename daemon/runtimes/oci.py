@@ -16,8 +16,10 @@ import attrs
 import trio
 
 from daemon.errors import RuntimeFailed
+from daemon.runtimes.processes import plain_environment
 
 OUTPUT_BYTES: Final = 16384
+CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container impossible to remove
 
 
 @attrs.frozen
@@ -73,26 +75,35 @@ class OciRuntime:
         """Run a command and return what it printed.
 
         Raises:
-            RuntimeFailed: it ended with another code than 0, or could not be run.
+            RuntimeFailed: it ended with another code than 0, not in time, or could not be run.
 
         """
         operation = f"{Path(self.path).name} {arguments[0]}"
         # Files, not pipes: a container's init may inherit them and keep a pipe open (runc #1721).
         with _file("stdout") as stdout, _file("stderr") as stderr:
             try:
-                done = await trio.run_process(
-                    [self.path, *self.global_arguments, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=stdout,
-                    stderr=stderr,
-                    check=False,
-                )
+                with trio.fail_after(CALL_SECONDS):
+                    done = await trio.run_process(
+                        [self.path, *self.global_arguments, *arguments],
+                        stdin=subprocess.DEVNULL,
+                        stdout=stdout,
+                        stderr=stderr,
+                        check=False,
+                        env=plain_environment(),
+                        deliver_cancel=_kill,
+                    )
+            except trio.TooSlowError as error:
+                raise RuntimeFailed(operation, f"did not end within {CALL_SECONDS:.0f} s") from error
             except OSError as error:
                 raise RuntimeFailed(operation, f"{self.path}: {error.strerror}") from error
             if done.returncode != 0:
                 said = _start_of(stderr).decode(errors="replace").strip()
                 raise RuntimeFailed(operation, said or f"exit status {done.returncode}")
             return _start_of(stdout)
+
+
+async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  as trio calls it
+    process.kill()  # runtimes do nothing about SIGTERM, so there is nothing to wait for
 
 
 def _file(name: str) -> BinaryIO:

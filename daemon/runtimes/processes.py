@@ -16,7 +16,17 @@ from pathlib import Path
 
 import trio
 
+PASSED_ON = ("PATH",)
 STAT_START_TIME = 19  # field 22 of /proc/PID/stat (proc(5)), counted after the command's closing bracket
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the environment of the programs we run.
+
+    Not our own, which holds what is meant for us alone: NOTIFY_SOCKET and LISTEN_FDS of systemd, which
+    runtimes would hand on into the container, a proxy's password, and whatever root's shell has exported.
+    """
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 async def spawn(

@@ -65,6 +65,8 @@ def create(engine: Engine, body: object, name: str = "") -> tuple[int, str]:
         (b"\xff\xfe", "invalid JSON: "),
         (b"[" * 100_000, "invalid JSON: "),
         ([], "invalid JSON: "),
+        ({}, "config cannot be empty in order to create a container"),
+        (b"null", "config cannot be empty in order to create a container"),
         ({"Image": 5}, "invalid JSON: Image: expected string, got int"),
         ({"Image": "busybox", "Env": "A=b"}, "invalid JSON: Env: expected array, got string"),
         ({"Image": "busybox", "HostConfig": []}, "invalid JSON: HostConfig: expected object, got array"),
@@ -184,12 +186,12 @@ def test_a_header_of_just_under_a_mebibyte_is_taken(engine: Engine) -> None:
 
 @pytest.mark.parametrize("path", ["/containers/create", "/images/load", "/images/create?fromSrc=-&repo=cut"])
 def test_a_body_that_is_cut_off_changes_nothing(engine: Engine, docker: Docker, path: str) -> None:
-    images = docker("images", "--all").out
+    images = docker("images", "--all", "--quiet").out
     kind = "application/json" if "containers" in path else "application/x-tar"
     with engine.connect() as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100000\r\n\r\n"
         connection.sendall(head.encode() + b'{"Image": "busybox"')
-    assert docker("images", "--all").out == images
+    assert docker("images", "--all", "--quiet").out == images
 
 
 @pytest.mark.parametrize(
@@ -220,3 +222,31 @@ def test_a_mount_source_that_is_missing_is_told_and_leaves_nothing(engine: Engin
     mount = {"Type": "bind", "Source": "/no/such/place", "Target": "/x"}
     status, told = create(engine, {"Image": "busybox", "HostConfig": {"Mounts": [mount]}})
     assert (status, "bind source path does not exist: /no/such/place" in told) == (400, True)
+
+
+@pytest.mark.parametrize("query", ["", "?h=10", "?h=x&w=10", "?h=10&w=-1", "?h=10&w=70000"])
+def test_a_resize_without_a_size_is_400(engine: Engine, docker: Docker, query: str) -> None:
+    container = docker.sleeper()
+    status, body = ask(engine, "POST", f"/v1.51/containers/{container}/resize{query}")
+    assert (status, "invalid" in body["message"]) == (400, True), body
+    docker("rm", "-f", container)
+
+
+def test_detach_keys_of_an_exec_are_looked_at_when_it_is_made(engine: Engine, docker: Docker) -> None:
+    container = docker.sleeper()
+    wish = {"Cmd": ["true"], "DetachKeys": "zz,zz"}
+    status, body = ask(engine, "POST", f"/v1.51/containers/{container}/exec", wish)
+    assert (status, body["message"]) == (400, "Invalid detach keys (zz,zz) provided")
+    docker("rm", "-f", container)
+
+
+@pytest.mark.parametrize("query", ["stream=1&stdin=1", "stream=1", "stream=1&logs=1"])
+def test_attaching_to_nothing_ends_at_once(engine: Engine, docker: Docker, query: str) -> None:
+    container = docker.sleeper()
+    head = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    with engine.connect() as connection:  # its stdin is not open
+        connection.sendall(f"POST /v1.51/containers/{container}/attach?{query} HTTP/1.1\r\n".encode() + head)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert answer.endswith(b"\r\n\r\n")
+    docker("rm", "-f", container)

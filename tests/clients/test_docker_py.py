@@ -146,3 +146,11 @@ def test_wait_until_removed_ends_with_the_removal(client: Any) -> None:
     except docker_py.errors.NotFound:  # it was gone before we asked
         code = 3
     assert code == 3
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_the_start_of_an_exec_says_whether_its_client_reads_frames(
+    client: Any, sleeper: Any, *, tty: bool
+) -> None:
+    session = client.api.exec_create(sleeper.id, ["echo", "hi"], tty=True)
+    assert client.api.exec_start(session, tty=tty) == b"hi\r\n"

@@ -94,3 +94,15 @@ def test_no_event_is_forgotten(docker: Docker) -> None:
         docker("rename", container, "one")
         docker("rename", container, "two")
     assert actions(docker, container).count("rename") == 300
+
+
+def test_a_prune_tells_of_what_it_deletes_and_then_of_itself(docker: Docker) -> None:
+    docker("create", "--name", "unused", "busybox")
+    docker("container", "prune", "--force")
+    docker("image", "prune", "--force")
+    *_, destroyed, containers, images = past(docker)
+    assert (destroyed["Action"], destroyed["Actor"]["Attributes"]["name"]) == ("destroy", "unused")
+    assert [(one["Type"], one["Action"], one["Actor"]["Attributes"]) for one in (containers, images)] == [
+        ("container", "prune", {"reclaimed": "0"}),
+        ("image", "prune", {"reclaimed": "0"}),
+    ]

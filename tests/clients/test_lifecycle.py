@@ -137,6 +137,25 @@ def test_ps_filters(docker: Docker, filter_: str, expected: set[str]) -> None:
     assert set(docker("ps", "-a", "--filter", filter_, "--format", "{{.Names}}").lines) == expected
 
 
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ("status=exited", {"job"}),
+        ("exited=4", set()),
+        ("before=last", {"web"}),
+        ("since=web", {"last"}),
+        ("id=", set()),
+    ],
+)
+def test_ps_without_all_shows_what_runs_unless_a_status_is_asked_for(
+    docker: Docker, filter_: str, expected: set[str]
+) -> None:
+    docker.sleeper("--name", "web")
+    docker("run", "--name", "job", "busybox", "sh", "-c", "exit 4", ok=False)
+    docker.sleeper("--name", "last")
+    assert set(docker("ps", "--filter", filter_, "--format", "{{.Names}}").lines) == expected
+
+
 def test_ps_shows_a_line_for_people(docker: Docker) -> None:
     docker.sleeper("--name", "web")
     (line,) = docker("ps", "--format", "{{.Image}}|{{.Names}}|{{.Status}}|{{.State}}").lines

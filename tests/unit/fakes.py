@@ -70,6 +70,7 @@ class FakeLedger:
         history: every transaction that was carried out, in order.
         events: every event, in order.
         fails: raised by every commit while it is set, as a full disk would.
+        gate: every commit waits for it while it is there, as for a slow disk.
 
     """
 
@@ -77,6 +78,7 @@ class FakeLedger:
     history: list[Transaction] = attrs.field(factory=list)
     events: list[Event] = attrs.field(factory=list)
     fails: Exception | None = None
+    gate: trio.Event | None = None
 
     async def commit(self, transaction: Transaction) -> tuple[Event, ...]:
         """Carry out `transaction` before the first checkpoint, like the real one."""
@@ -91,6 +93,8 @@ class FakeLedger:
             raise
         self.books = books
         self.history.append(transaction)
+        if self.gate is not None:
+            await self.gate.wait()
         first = len(self.events) + 1
         events = tuple(
             Event(seq, seq * 1000, draft.type, draft.action, draft.actor_id, draft.attributes)

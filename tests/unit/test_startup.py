@@ -42,15 +42,15 @@ def test_the_pidfile_holds_our_pid_and_goes(tmp_path: Path) -> None:
     assert not (tmp_path / "pid").exists()
 
 
-def test_a_pidfile_of_a_process_that_lives_is_respected(tmp_path: Path) -> None:
-    (tmp_path / "pid").write_text(f"{os.getppid()}\n")
-    refused = pytest.raises(CannotStart, match=f"PID {os.getppid()} is still running")
-    with refused, pidfile(tmp_path / "pid"):
-        pass
-    assert (tmp_path / "pid").exists()
+def test_the_pidfile_of_an_engine_that_lives_is_respected(tmp_path: Path) -> None:
+    with pidfile(tmp_path / "pid"):
+        refused = pytest.raises(CannotStart, match=f"PID {os.getpid()} is still running")
+        with refused, pidfile(tmp_path / "pid"):
+            pass
+        assert (tmp_path / "pid").read_text() == f"{os.getpid()}\n"
 
 
-@pytest.mark.parametrize("left", ["", "garbage", "999999999\n"])
+@pytest.mark.parametrize("left", ["", "garbage", "999999999\n", f"{os.getppid()}\n"])
 def test_a_pidfile_that_was_left_behind_is_replaced(left: str, tmp_path: Path) -> None:
     (tmp_path / "pid").write_text(left)
     with pidfile(tmp_path / "pid"):

@@ -12,8 +12,9 @@ import orjson
 
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
+from daemon.runtimes.cgroups import remove_cgroup
 from daemon.runtimes.inroot import ensure_in_root
-from daemon.runtimes.layout import Layout, fresh
+from daemon.runtimes.layout import Layout, fresh, write_private
 from daemon.runtimes.seccomp import Seccomp
 from daemon.runtimes.spec.build import build_spec
 from daemon.runtimes.spec.inputs import DeviceNode, HostFacts, SpecInputs
@@ -54,7 +55,6 @@ class Bundles:
         """
         files = self.layout.container(record.id)
         host_config = record.host_config
-        parent = host_config.cgroup_parent or self.cgroup_parent
         return SpecInputs(
             container_id=record.id,
             config=record.config,
@@ -62,7 +62,7 @@ class Bundles:
             rootfs=rootfs,
             user=resolve_user(rootfs, record.config.user, host_config.group_add or ()),
             host=self.facts,
-            cgroups_path=cgroups_path(record.id, parent),
+            cgroups_path=self._cgroup(record),
             hosts_path=files / "hosts",
             hostname_path=files / "hostname",
             resolv_conf_path=files / "resolv.conf",
@@ -86,16 +86,30 @@ class Bundles:
         self._write_files(record, inputs.hostname)
         bundle = self.layout.bundle(record.id)
         fresh(bundle)
-        (bundle / "config.json").write_bytes(orjson.dumps(build_spec(inputs)))
+        write_private(bundle / "config.json", orjson.dumps(build_spec(inputs)))
 
-    def discard(self, container_id: str) -> None:
-        """Delete the bundle of a run that is over."""
-        _delete(self.layout.bundle(container_id))
+    def discard(self, record: ContainerRecord) -> None:
+        """Delete what is left of a run that is over: the bundle, and a cgroup its runtime forgot.
 
-    def forget(self, container_id: str) -> None:
-        """Delete what the container kept between its runs, and a bundle that was left."""
-        self.discard(container_id)
-        _delete(self.layout.container(container_id))
+        Raises:
+            OSError: the disk refuses, or a process cannot be killed.
+
+        """
+        remove_cgroup(self._cgroup(record))
+        _delete(self.layout.bundle(record.id))
+
+    def forget(self, record: ContainerRecord) -> None:
+        """Delete what the container kept between its runs, and what a run has left.
+
+        Raises:
+            OSError: see `discard`.
+
+        """
+        self.discard(record)
+        _delete(self.layout.container(record.id))
+
+    def _cgroup(self, record: ContainerRecord) -> str:
+        return cgroups_path(record.id, record.host_config.cgroup_parent or self.cgroup_parent)
 
     def _write_files(self, record: ContainerRecord, hostname: str) -> None:
         host_config = record.host_config

@@ -188,7 +188,7 @@ class Effects:
         try:
             await self.mailbox.ask(Remove())
         except EngineError as error:
-            LOG.warning("not removed by itself", container=self._record.id, reason=str(error))
+            LOG.info("not removed by itself", container=self._record.id, reason=str(error))
 
     def _start_delete(self, _: object) -> None:
         self.tasks.start_soon(self._report, self.host.delete, Deleted(), DeleteFailed)

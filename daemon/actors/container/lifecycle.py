@@ -212,7 +212,6 @@ FAILS: Final[Mapping[type[Event], tuple[type[Command[Any]], ...]]] = MappingProx
 )
 """Whose failure a report is: the open commands that are answered with its error."""
 
-
 DEFEATED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
     {
         Pause: frozenset({S.STOPPING}) | ENDED,
@@ -226,6 +225,7 @@ RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
         S.STARTING: (E.GIVE_UP,),
         S.RUNNING: (E.WATCH,),
         S.PAUSED: (E.WATCH,),
+        S.RESUMING: (E.WATCH, E.THAW),
         S.STOPPED: (E.CLEAN_UP,),
         S.UNKNOWN: (E.CLEAN_UP,),
         S.REMOVING: (E.DELETE,),
@@ -236,9 +236,9 @@ RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
 DURABLE: Final[Mapping[State, State]] = MappingProxyType(
     {
         S.INITIALIZED: S.STARTING,
-        S.PAUSING: S.RUNNING,
-        S.RESUMING: S.PAUSED,
-        S.STOPPING: S.RUNNING,
+        # Either may be frozen when the engine dies, and what is frozen cannot even be killed: thaw it.
+        S.PAUSING: S.RESUMING,
+        S.STOPPING: S.RESUMING,
         S.EXITED: S.STOPPED,
     }
 )

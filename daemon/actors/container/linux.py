@@ -89,14 +89,14 @@ class LinuxHost:
         # At the same time, because unmounting syncs a disk.
         await _both(partial(self._end, record, run), partial(self.graph_driver.unmount, record.id))
         with _translated("the container's bundle cannot be deleted"):
-            await trio.to_thread.run_sync(self.bundles.discard, record.id)
+            await trio.to_thread.run_sync(self.bundles.discard, record)
 
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container, nor of a run that could not be cleaned up."""
         await self._end(record, None)
         await self.graph_driver.remove(record.id)
         with _translated("the container's files cannot be deleted"):
-            await trio.to_thread.run_sync(self.bundles.forget, record.id)
+            await trio.to_thread.run_sync(self.bundles.forget, record)
 
     async def _end(self, record: ContainerRecord, run: Run | None) -> None:
         await self.runtime(record).delete(record.id)

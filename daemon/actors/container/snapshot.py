@@ -114,7 +114,7 @@ class ContainerSnapshot:
         """Return what of it belongs into the journal; a state that is not durable becomes one that is."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Stored)}
         durable = DURABLE.get(self.state, self.state)
-        if durable is State.RUNNING and self.run is None:  # stopped before it had a process
+        if durable is State.RESUMING and self.run is None:  # stopped before it had a process
             durable = State.STARTING
         if durable is State.STARTING:  # a restart ends whatever the runtime knows of this container
             values["run"] = None

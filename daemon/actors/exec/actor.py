@@ -3,12 +3,13 @@
 Works as a container's actor does (`daemon.actors.container.actor`): one message at a time, commit,
 show, act, answer.  In the journal is only what runs, so that a restarted engine goes on watching
 it; what has ended can be inspected for a while (`KEEP_SECONDS`, as dockerd's five minutes) and is
-then forgotten.
+then forgotten, as is what was never started once its container is gone.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -16,15 +17,13 @@ import structlog
 import trio
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.changes import EXIT_UNKNOWN
-from daemon.actors.container.events import draft
+from daemon.actors.exec.changes import changed, events_of
 from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import (
     Effect,
     ExecExited,
     ExecFailed,
     ExecStarted,
-    NoteExec,
     ResizeExec,
     StartExec,
     State,
@@ -32,9 +31,9 @@ from daemon.actors.exec.lifecycle import (
 )
 from daemon.actors.exec.session import KIND, ExecSession, ExecSnapshot, as_record
 from daemon.actors.mailbox import Event, Request
+from daemon.actors.seeing_out import seen_out
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
 from daemon.journal import EventDraft, Ledger, Transaction
-from daemon.model import ExecConfig
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.failures import launch_failure
 
@@ -54,6 +53,7 @@ class ExecActor:
     _start: Request[Any] | None = attrs.field(default=None, init=False)
     _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
     _owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
+    _stdio: list[AttachSession] = attrs.field(factory=list, init=False)
 
     @property
     def snapshot(self) -> ExecSnapshot:
@@ -65,6 +65,7 @@ class ExecActor:
         try:
             async with trio.open_nursery() as self._tasks:
                 self._resume()
+                self._tasks.start_soon(self._outlive_container)
                 await self._live()
                 self._tasks.cancel_scope.cancel()
         finally:
@@ -80,6 +81,12 @@ class ExecActor:
         elif self.snapshot.state is State.STARTING:
             ended = Failed("the engine ended while the process was being started")
             self._tasks.start_soon(self.session.mailbox.tell, ExecFailed(*launch_failure(ended)))
+
+    async def _outlive_container(self) -> None:
+        """End with the container, unless there is something to see to its end or to be inspected."""
+        await self.container.cell.wait_for(lambda now: now.removed)
+        if self.snapshot.state is State.CREATED:
+            self._tasks.cancel_scope.cancel()
 
     async def _live(self) -> None:
         over = math.inf
@@ -104,7 +111,7 @@ class ExecActor:
             request.refuse(self._refusal(message))
             return
         state, effects = found
-        after = self._changed(state, message)
+        after = changed(self.snapshot, state, message)
         try:
             await self._commit(after, message)
         except EngineError as error:
@@ -113,24 +120,12 @@ class ExecActor:
                 return
             # A fact stays a fact, as with containers: its events are written with the next one.
             LOG.error("transition not written", exec=self.session.id, reason=str(error))
-            self._owed = (*self._owed, *self._events(after, message))
+            self._owed = (*self._owed, *events_of(self.container, after, message))
         self.session.cell.publish(after)
         self._act(effects, message, request)
 
-    def _changed(self, state: State, message: Any) -> ExecSnapshot:
-        now = self.snapshot
-        match message:
-            case ExecStarted(run=run):
-                return ExecSnapshot(attrs.evolve(now.record, run=run), state)
-            case ExecFailed(exit_code=code):
-                return ExecSnapshot(now.record, state, code)
-            case ExecExited(exit=ended):
-                return ExecSnapshot(now.record, state, ended.code if ended else EXIT_UNKNOWN)
-            case _:
-                return attrs.evolve(now, state=state)
-
     async def _commit(self, after: ExecSnapshot, message: Any) -> None:
-        events = (*self._owed, *self._events(after, message))
+        events = (*self._owed, *events_of(self.container, after, message))
         if events:
             await self.ledger.commit(
                 Transaction(
@@ -140,20 +135,6 @@ class ExecActor:
                 )
             )
             self._owed = ()
-
-    def _events(self, after: ExecSnapshot, message: Any) -> tuple[EventDraft, ...]:
-        match message:
-            case ExecStarted():
-                return (self._event(f"exec_start: {command_line(after.record.config)}"),)
-            case ExecExited() | ExecFailed():
-                return (self._event("exec_die", exitCode=str(after.exit_code)),)
-            case NoteExec(action=action):
-                return (self._event(action),)
-            case _:
-                return ()
-
-    def _event(self, action: str, **attributes: str) -> EventDraft:
-        return exec_event(self.container, self.session.id, action, **attributes)
 
     def _act(self, effects: tuple[Effect, ...], message: Any, request: Request[Any] | None) -> None:
         for effect in effects:
@@ -177,6 +158,7 @@ class ExecActor:
         if self._start is None or self._start.abandoned:
             session.abandon()  # an unread connection would stop the monitor
         else:
+            self._stdio.append(session)
             self._start.answer(session)
 
     def _resize(self, message: ResizeExec, request: Request[Any] | None) -> None:
@@ -199,7 +181,11 @@ class ExecActor:
     async def _watch(self) -> None:
         record = self.snapshot.record
         assert record.run is not None
-        ended = await self.host.wait(record, record.run)
+        ended = await seen_out(
+            partial(self.host.process_ended, record.run),
+            partial(self.host.wait, record, record.run),
+            self._stdio,
+        )
         await self.session.mailbox.tell(ExecExited(ended))
 
     def _refusal(self, message: Any) -> EngineError:
@@ -208,13 +194,3 @@ class ExecActor:
         if isinstance(message, StartExec):
             return Conflict(f"exec command {self.session.id} is already running")
         return Conflict(f"exec command {self.session.id} is not running")
-
-
-def command_line(config: ExecConfig) -> str:
-    """Return the command as the events show it."""
-    return " ".join(config.cmd or ())
-
-
-def exec_event(container: Container, exec_id: str, action: str, **attributes: str) -> EventDraft:
-    """Return an event of the session; it is about its container."""
-    return draft(container.snapshot.record, action, {"execID": exec_id, **attributes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from daemon.actors.container.actor import Container
@@ -29,10 +30,18 @@ class ExecHost(Protocol):
         """Return how the process ended, once it has; None if nobody will ever know."""
         ...
 
+    async def process_ended(self, run: Run) -> None:
+        """Return once the process has ended; its monitor may still have output to pass on."""
+        ...
+
     def resize(self, record: ExecRecord, height: int, width: int) -> None:
         """Set the terminal's size in character cells."""
         ...
 
     async def clean_up(self, record: ExecRecord) -> None:
         """Leave nothing of the session on the host."""
+        ...
+
+    async def prune(self, exec_ids: Collection[str]) -> None:
+        """Delete the files of all other sessions; for start-up."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import attrs
@@ -18,8 +19,9 @@ from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.console import resize
-from daemon.runtimes.layout import Layout, fresh
+from daemon.runtimes.layout import Layout, fresh, write_private
 from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.processes import wait_ended
 from daemon.runtimes.spec.process import build_process
 from daemon.runtimes.users import resolve_user
 
@@ -73,6 +75,10 @@ class LinuxExecHost:
         """Return how the process ended."""
         return await conmon.wait_exit(run, self._files(record))
 
+    async def process_ended(self, run: Run) -> None:
+        """Return once the session's process has ended."""
+        await wait_ended(run.pid, run.started_ticks)
+
     def resize(self, record: ExecRecord, height: int, width: int) -> None:
         """Set the terminal's size."""
         try:
@@ -83,6 +89,12 @@ class LinuxExecHost:
     async def clean_up(self, record: ExecRecord) -> None:
         """Delete the session's files; its process and monitor have ended."""
         await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)
+
+    async def prune(self, exec_ids: Collection[str]) -> None:
+        """Delete the files of all other sessions."""
+        for directory in self.layout.exec_sessions.iterdir():
+            if directory.name not in exec_ids:
+                await trio.to_thread.run_sync(shutil.rmtree, directory, True)
 
     def _files(self, record: ExecRecord) -> conmon.MonitorFiles:
         return self.layout.exec_session(record.id, record.container_id)
@@ -96,4 +108,4 @@ class LinuxExecHost:
         user = resolve_user(rootfs, config.user, added) if config.user else None
         directory = self._files(record).directory
         fresh(directory)
-        (directory / "process.json").write_bytes(orjson.dumps(build_process(inputs, config, user)))
+        write_private(directory / "process.json", orjson.dumps(build_process(inputs, config, user)))

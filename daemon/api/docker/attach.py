@@ -8,7 +8,6 @@ because a client that has asked for a stream reads no JSON.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Final
 
 from quart import Blueprint, Response, ResponseReturnValue, request
 
@@ -18,19 +17,18 @@ from daemon.api.answers import empty
 from daemon.api.app import engine
 from daemon.api.detach import parse_keys
 from daemon.api.docker.logs import MULTIPLEXED, RAW, follow, readable_log, rendered
+from daemon.api.docker.terminal import asked_size
 from daemon.api.errors import status_of
 from daemon.api.hijack import HIJACKED, HijackedStream, hijack, raw_answer
 from daemon.api.loglines import LineRenderer
 from daemon.api.pump import Ended, Eof, PumpOptions, pump
-from daemon.api.query import flag, integer, text
+from daemon.api.query import flag, text
 from daemon.api.versions import api_version
-from daemon.errors import Conflict, EngineError, InvalidParameter, NotImplementedHere
+from daemon.errors import Conflict, EngineError, NotImplementedHere
 from daemon.model import Config
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.logformat import STDERR, STDOUT
 from daemon.runtimes.logs import Selection, existing, first_of
-
-LARGEST_SIZE: Final = 2**16 - 1  # struct winsize of ioctl_tty(2)
 
 routes = Blueprint("attach", __name__)
 
@@ -42,7 +40,7 @@ async def attach(name: str) -> ResponseReturnValue:
         container = engine().containers.resolve(name)
         options = _options(container.snapshot.record.config)
         history = _history(container, options)
-        session = await _session(container)
+        session = await _session(container, name)
     except EngineError as error:
         return _refused(error)
     try:
@@ -65,10 +63,7 @@ async def attach_websocket(name: str) -> Response:  # ruff: ignore[unused-async]
 @routes.post("/containers/<name>/resize")
 async def resize(name: str) -> Response:
     """Tell the container's terminal its size."""
-    height, width = integer("h"), integer("w")
-    if not (0 <= height <= LARGEST_SIZE and 0 <= width <= LARGEST_SIZE):
-        raise InvalidParameter(f"invalid terminal size: {height}x{width}")
-    await engine().containers.resolve(name).mailbox.ask(Resize(height, width))
+    await engine().containers.resolve(name).mailbox.ask(Resize(*asked_size()))
     return empty(200)
 
 
@@ -84,10 +79,14 @@ def _options(config: Config) -> PumpOptions:
     )
 
 
-async def _session(container: Container) -> AttachSession:
-    snapshot = container.snapshot
-    if snapshot.paused:
-        raise Conflict(f"container {snapshot.id} is paused, unpause the container before attach")
+def _live(options: PumpOptions) -> bool:
+    """Tell whether the client wants anything of what is still to come."""
+    return flag("stream") and bool(options.stdin or options.streams)
+
+
+async def _session(container: Container, name: str) -> AttachSession:
+    if container.snapshot.paused:
+        raise Conflict(f"container {name} is paused, unpause the container before attach")
     return await container.mailbox.ask(Attach())
 
 
@@ -102,7 +101,7 @@ def _history(container: Container, options: PumpOptions) -> AsyncGenerator[bytes
     selection = Selection(options.streams)
     lines = (
         follow(path, selection, container.cell, engine().inotify)
-        if flag("stream")
+        if _live(options)
         else existing(path, selection)
     )
     return rendered(lines, LineRenderer(options.streams, framed=not options.tty))
@@ -115,7 +114,7 @@ async def _serve(
     history: AsyncGenerator[bytes, None] | None,
 ) -> Ended:
     """Serve a client until its session ends."""
-    if not flag("stream"):
+    if not _live(options):
         async for piece in history or _nothing():
             await stream.send_all(piece)
         return Ended.OUTPUT_ENDED

@@ -50,7 +50,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
         "exited": lambda one, value: status_of(one) == "exited" and str(one.exit_code) == value,
         "expose": _exposed,
         "health": lambda _, value: value == "none",  # this engine has no health checks yet
-        "id": lambda one, value: one.id.startswith(value),
+        "id": lambda one, value: bool(value) and one.id.startswith(value),  # an empty prefix names nothing
         "is-task": lambda _, value: value in {"false", "0"},
         "isolation": lambda one, value: value in {"", "default", one.record.host_config.isolation},
         "label": _label,
@@ -62,7 +62,6 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
     }
 )
 ALL_MUST_HOLD: Final = frozenset({"label"})
-IMPLY_ALL: Final = frozenset({"status", "exited"})
 KEYS: Final = frozenset({*PREDICATES, "ancestor", "before", "since"})
 
 
@@ -77,8 +76,7 @@ def selected(
 
     """
     _check(given)
-    pinned = limit > 0 or not {"before", "since"}.isdisjoint(given)
-    everything = everything or pinned or not IMPLY_ALL.isdisjoint(given)
+    everything = everything or limit > 0 or bool(given.get("status"))  # dockerd's: no other filter does
     ancestors = _ancestors(given, images)
     kept = [
         one

@@ -44,7 +44,8 @@ def legacy_fields(event: Event) -> dict[str, str]:
     if event.type not in {"container", "image"}:
         return {}
     image = event.attributes.get("image", "") if event.type == "container" else ""
-    return {"status": event.action, "id": event.actor_id} | ({"from": image} if image else {})
+    fields = {"status": event.action, "id": event.actor_id, "from": image}
+    return {name: value for name, value in fields.items() if value}
 
 
 def gap(first_seq: int, last_seq: int, now_ns: int) -> Event:

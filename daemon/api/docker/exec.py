@@ -14,12 +14,11 @@ from daemon.actors.execs import check_can_exec
 from daemon.api.answers import empty, json
 from daemon.api.app import engine
 from daemon.api.body import json_body
-from daemon.api.detach import DEFAULT_KEYS, parse_keys
-from daemon.api.docker.attach import LARGEST_SIZE
+from daemon.api.detach import parse_keys
 from daemon.api.docker.logs import MULTIPLEXED, RAW
+from daemon.api.docker.terminal import asked_size
 from daemon.api.hijack import HIJACKED, HijackedStream, hijack, raw_answer
 from daemon.api.pump import Ended, Eof, PumpOptions, pump
-from daemon.api.query import integer
 from daemon.api.stdcopy import STREAMS, frame
 from daemon.api.versions import HEADERS, api_version
 from daemon.errors import EngineError, InvalidParameter
@@ -43,6 +42,7 @@ class StartBody:
 async def create(name: str) -> Response:
     """Make a session; it starts later."""
     config = await json_body(ExecConfig)
+    parse_keys(config.detach_keys)  # is refused now rather than when it is started
     found = engine()
     session = await found.execs.create(found.containers.resolve(name), config)
     return json({"Id": session.id}, CREATED)
@@ -61,16 +61,13 @@ async def start(exec_id: str) -> ResponseReturnValue:
         return empty(200)
     if session.snapshot.state is not State.CREATED:
         await session.mailbox.ask(order)  # is refused, and says why
-    return await _attached(session, order)
+    return await _attached(session, order, tty=body.tty)
 
 
 @routes.post("/exec/<exec_id>/resize")
 async def resize(exec_id: str) -> Response:
     """Tell the session's terminal its size."""
-    height, width = integer("h"), integer("w")
-    if not (0 <= height <= LARGEST_SIZE and 0 <= width <= LARGEST_SIZE):
-        raise InvalidParameter(f"invalid terminal size: {height}x{width}")
-    await engine().execs.resolve(exec_id).mailbox.ask(ResizeExec(height, width))
+    await engine().execs.resolve(exec_id).mailbox.ask(ResizeExec(*asked_size()))
     return empty(200)
 
 
@@ -83,24 +80,28 @@ async def inspect(exec_id: str) -> Response:  # ruff: ignore[unused-async]  sync
 
 def _console_size(body: StartBody) -> tuple[int, int] | None:
     size = body.console_size
-    if size is None or api_version() < (1, 42):
+    if size is None or not body.tty or api_version() < (1, 42):
         return None
     if len(size) != 2:
         raise InvalidParameter("ConsoleSize must be height and width")
     return size[0], size[1]
 
 
-async def _attached(session: ExecSession, order: StartExec) -> ResponseReturnValue:
+async def _attached(session: ExecSession, order: StartExec, *, tty: bool) -> ResponseReturnValue:
+    """Serve a session; `tty` is the start's own word for whether its client reads frames.
+
+    As in dockerd it is not the session's: docker-py starts a session with a terminal without it.
+    """
     config = session.snapshot.record.config
-    status, headers = raw_answer(_content_type(tty=config.tty))
+    status, headers = raw_answer(_content_type(tty=tty))
     async with hijack(status, [*headers, *HEADERS]) as client:
         try:
             stdio = await session.mailbox.ask(order)
         except EngineError as error:  # there is nobody left to answer but the stream
-            await client.send_all(_told(error, tty=config.tty))
+            await client.send_all(_told(error, tty=tty))
             return HIJACKED
         try:
-            ended = await _pumped(client, stdio.connection, config)
+            ended = await _pumped(client, stdio.connection, config, tty=tty)
         finally:
             stdio.abandon()
         if ended is Ended.OUTPUT_ENDED:
@@ -110,16 +111,18 @@ async def _attached(session: ExecSession, order: StartExec) -> ResponseReturnVal
     return HIJACKED
 
 
-async def _pumped(client: HijackedStream, connection: AttachSocket | None, config: ExecConfig) -> Ended:
+async def _pumped(
+    client: HijackedStream, connection: AttachSocket | None, config: ExecConfig, *, tty: bool
+) -> Ended:
     if connection is None:
         return Ended.OUTPUT_ENDED
     wanted = {STDOUT: config.attach_stdout, STDERR: config.attach_stderr}
     options = PumpOptions(
-        tty=config.tty,
+        tty=tty,
         stdin=config.attach_stdin,
         streams=frozenset(stream for stream, asked in wanted.items() if asked),
         eof=Eof.CLOSE_STDIN,
-        detach_keys=parse_keys(config.detach_keys or DEFAULT_KEYS),
+        detach_keys=parse_keys(config.detach_keys),
     )
     return await pump(client, connection, options)
 

@@ -21,6 +21,7 @@ from daemon.api.app import engine
 from daemon.api.body import upload
 from daemon.api.docker import image_filters, image_views
 from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
+from daemon.api.docker.pruning import tell_of_prune
 from daemon.api.query import filters, flag, text, texts
 from daemon.api.versions import api_version
 from daemon.errors import EngineError, Failed, InvalidParameter, NotImplementedHere
@@ -97,6 +98,7 @@ async def delete(name: str) -> Response:
 async def prune() -> Response:
     """Remove what nobody uses."""
     done = await images().mailbox.ask(Prune(image_filters.pruned(filters(PRUNE_KEYS))))
+    await tell_of_prune(engine().journal, "image", done.reclaimed_bytes)
     deleted = image_views.deletion(done.removed) or None
     return answers.json({"ImagesDeleted": deleted, "SpaceReclaimed": done.reclaimed_bytes})
 

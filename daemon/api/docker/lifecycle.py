@@ -32,7 +32,7 @@ from daemon.actors.mailbox import Command
 from daemon.api.answers import empty, json, stream
 from daemon.api.app import engine
 from daemon.api.body import current_body
-from daemon.api.docker.pruning import prune_containers
+from daemon.api.docker.pruning import prune_containers, tell_of_prune
 from daemon.api.query import filters, flag, integer, text
 from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter
@@ -123,6 +123,7 @@ async def wait(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a t
 async def prune() -> Response:
     """Delete the containers that do not run."""
     deleted = await prune_containers(engine().containers, filters(PRUNE_KEYS), time.time_ns())
+    await tell_of_prune(engine().journal, "container", 0)
     return json({"ContainersDeleted": deleted or None, "SpaceReclaimed": 0})
 
 

@@ -82,7 +82,7 @@ def _renderer(record: ContainerRecord, selection: Selection) -> LineRenderer:
         selection.streams,
         framed=not record.config.tty,
         timestamps=flag("timestamps"),
-        details=log_details(record) if flag("details") else "",
+        details=log_details(record) if flag("details") else None,
         bulk=not flag("follow"),
     )
 

@@ -1,4 +1,4 @@
-"""Which containers a prune deletes, and deleting them."""
+"""Which containers a prune deletes, deleting them, and the event that tells of any prune."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from daemon.actors.container.messages import Remove
 from daemon.actors.containers import Containers
 from daemon.api.query import Filters, filter_time
 from daemon.errors import EngineError
+from daemon.journal import EventDraft, Ledger, Transaction
 
 
 async def prune_containers(containers: Containers, given: Filters, now_ns: int) -> list[str]:
@@ -26,6 +27,12 @@ async def prune_containers(containers: Containers, given: Filters, now_ns: int) 
                 continue  # it has been started or removed meanwhile
             deleted.append(container.id)
     return deleted
+
+
+async def tell_of_prune(ledger: Ledger, type_: str, reclaimed_bytes: int) -> None:
+    """Commit the event that ends a prune of objects of a type; it belongs to none of them."""
+    told = EventDraft(type_, "prune", "", {"reclaimed": str(reclaimed_bytes)})
+    await ledger.commit(Transaction(events=(told,)))
 
 
 def _chosen(container: Container, given: Filters, until_ns: int | None) -> bool:

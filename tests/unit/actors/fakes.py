@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -36,6 +37,7 @@ class FakeProcess:
 
     obeys: frozenset[int]
     frozen: bool = False
+    died: trio.Event = attrs.field(factory=trio.Event)
     ended: trio.Event = attrs.field(factory=trio.Event)
     exit: Exit | None = None
     _pending: list[int] = attrs.field(factory=list, init=False)
@@ -55,10 +57,12 @@ class FakeProcess:
     def end(self, code: int, *, oom_killed: bool = False) -> None:
         if not self.ended.is_set():
             self.exit = Exit(code, oom_killed)
+            self.died.set()
             self.ended.set()
 
     def lose(self) -> None:
         """End without anybody knowing how."""
+        self.died.set()
         self.ended.set()
 
 
@@ -113,6 +117,9 @@ class Stages:
         pid = next(self._pids)
         self.processes[pid] = FakeProcess(self.obeys)
         return Run(pid, pid * 2, pid + 100_000, pid * 2 - 1)
+
+    async def process_ended(self, run: Run) -> None:
+        await self.processes[run.pid].died.wait()
 
     async def ended(self, run: Run) -> Exit | None:
         process = self.processes[run.pid]
@@ -173,7 +180,7 @@ class FakeHost(Stages):
 
     async def thaw(self, record: ContainerRecord) -> None:
         await self.stage("thaw")
-        self._of[record.id].thaw()
+        self._of.get(record.id, self.process).thaw()  # or the one of an earlier engine
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         await self.stage("clean_up", run and run.pid)
@@ -216,3 +223,14 @@ class FakeExecHost(Stages):
 
     async def clean_up(self, record: ExecRecord) -> None:
         await self.stage("clean_up")
+
+    async def prune(self, exec_ids: Collection[str]) -> None:
+        self.note("prune", frozenset(exec_ids))
+
+
+def fill(monitor: socket.socket) -> None:
+    """Send packets until nobody takes any more."""
+    monitor.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            monitor.send(b"\x02" + bytes(8192))

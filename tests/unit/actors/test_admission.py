@@ -187,6 +187,12 @@ def test_published_ports_without_a_network_are_discarded_with_a_warning() -> Non
     assert found.warnings == ("Published ports are discarded when using host network mode",)
 
 
+def test_who_has_no_memory_limit_and_no_oom_killer_is_warned() -> None:
+    (warning,) = admitted(host_config=HostConfig(oom_kill_disable=True)).warnings
+    assert warning.startswith("OOM killer is disabled for the container, but no memory limit is set")
+    assert not admitted(host_config=HostConfig(oom_kill_disable=True, memory=64 << 20)).warnings
+
+
 def test_a_working_directory_is_written_in_its_shortest_form() -> None:
     assert admitted(Config(working_dir="/a/../b/")).config.working_dir == "/b"
 
@@ -320,11 +326,14 @@ MALFORMED: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(cpu_quota=1), "CPU cfs quota can not be less than 1ms"),
     (Config(), HostConfig(cpuset_cpus="a"), "Invalid value a for cpuset cpus"),
     (Config(), HostConfig(cpuset_mems="0-"), "Invalid value 0- for cpuset mems"),
+    (Config(), HostConfig(cpuset_cpus="1-0"), "Invalid value 1-0 for cpuset cpus"),
+    (Config(), HostConfig(cpuset_mems="0,1-0"), "Invalid value 0,1-0 for cpuset mems"),
     (Config(), HostConfig(cpuset_cpus="0-2"), "Requested CPUs are not available - requested 0-2"),
     (Config(), HostConfig(blkio_weight=5), "Range of blkio weight is from 10 to 1000"),
     (Config(), HostConfig(oom_score_adj=1001), "range for oom score adj is [-1000, 1000]"),
     (Config(), HostConfig(pids_limit=-2), "invalid PIDs limit"),
     (Config(), HostConfig(shm_size=-1), "SHM size can not be less than 0"),
+    (Config(), HostConfig(network_mode="container:"), "invalid network mode: invalid container format"),
     (Config(), HostConfig(ipc_mode="invalid"), "invalid IPC mode: invalid"),
     (Config(), HostConfig(ipc_mode="container:"), "invalid IPC mode: container:"),
     (Config(), HostConfig(pid_mode="invalid"), "invalid PID mode: invalid"),

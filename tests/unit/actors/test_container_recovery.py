@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container, as_record
 from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Remove, Start, Stop, Unpause
+from daemon.actors.container.messages import ForceRemove, Remove, Start, Stop, Unpause
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored, restored
 from daemon.journal import Name, Transaction
 from daemon.runtimes.base import Run
@@ -19,12 +19,16 @@ from tests.unit.actors.world import World, a_record
 RUN = Run(4711, 1, 4710, 1)
 
 
+def written(world: World) -> list[Stored]:
+    return [parse_record(found.body, Stored) for found in world.ledger.records("container")]
+
+
 async def recovered(world: World, state: State, run: Run | None = None, **changes: Any) -> Container:
     """Return a container that the journal knows from an earlier engine."""
     snapshot = ContainerSnapshot(a_record(**changes), state, run, started_ns=1)
     name = Name("container", "web", snapshot.id)
     await world.ledger.commit(Transaction(put=(as_record(snapshot),), names=(name,)))
-    world.containers.recover(world.ledger.records("container"))
+    world.containers.recover(written(world))
     return world.containers.resolve("web")
 
 
@@ -44,6 +48,16 @@ async def test_what_ran_is_watched_on(world: World, state: State) -> None:
     assert (container.snapshot.running, container.snapshot.pid) == (True, 4711)
     process.end(9)
     assert (await world.reaches(container, State.EXITED)).exit_code == 9
+
+
+@pytest.mark.parametrize("state", [State.PAUSING, State.RESUMING, State.STOPPING])
+async def test_what_may_be_half_frozen_is_thawed_so_that_it_can_be_killed(world: World, state: State) -> None:
+    process = world.host.knows(RUN)
+    process.frozen = True
+    container = await recovered(world, state, RUN)
+    await world.reaches(container, State.RUNNING)
+    await container.mailbox.ask(ForceRemove())
+    assert container.snapshot.removed
 
 
 async def test_what_ended_without_a_trace_meanwhile_is_not_a_success(world: World) -> None:
@@ -99,7 +113,7 @@ async def test_recovered_containers_are_shown_oldest_first(world: World) -> None
     for created_ns, name in [(3, "new"), (1, "old"), (2, "middle")]:
         snapshot = ContainerSnapshot(a_record(name, created_ns=created_ns))
         await world.ledger.commit(Transaction(put=(as_record(snapshot),)))
-    world.containers.recover(world.ledger.records("container"))
+    world.containers.recover(written(world))
     assert [found.snapshot.record.name for found in world.containers] == ["old", "middle", "new"]
 
 

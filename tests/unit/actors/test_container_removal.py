@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.lifecycle import State
 from daemon.actors.container.messages import ForceRemove, Kill, Pause, Remove, Restart, Start
-from daemon.errors import Conflict, EngineError, Failed, NotFound, Unavailable
+from daemon.errors import Conflict, EngineError, Failed, NotFound
 from tests.unit.actors.fakes import KILL
 from tests.unit.actors.world import World, refused
 
@@ -22,7 +22,7 @@ async def test_a_removed_container_is_gone_everywhere(world: World, autojump_clo
     assert (container.snapshot.removed, len(world.containers), list(world.containers)) == (True, 0, [])
     with refused(NotFound, "No such container: web"):
         world.containers.resolve("web")
-    with pytest.raises(Unavailable):
+    with refused(NotFound, f"No such container: {container.id}"):
         await container.mailbox.ask(Start())
 
 

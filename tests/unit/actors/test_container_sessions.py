@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
-from trio.testing import MockClock
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.lifecycle import State
 from daemon.actors.container.messages import (
@@ -17,8 +20,11 @@ from daemon.actors.container.messages import (
     Start,
     Stop,
 )
+from daemon.actors.seeing_out import PATIENCE_SECONDS, PERIOD_SECONDS
 from daemon.errors import Conflict, Failed, InvalidParameter
 from daemon.journal import Name
+from daemon.runtimes.attach import AttachSocket, Packet
+from tests.unit.actors.fakes import fill
 from tests.unit.actors.world import World, refused
 
 
@@ -177,3 +183,40 @@ async def test_sessions_of_a_start_that_is_broken_off_are_told(world: World) -> 
     await world.reaches(container, State.STARTING)
     await container.mailbox.ask(ForceRemove())
     assert await session.connected() is None
+
+
+async def test_output_that_nobody_takes_does_not_keep_a_container_from_ending(
+    world: World, autojump_clock: MockClock
+) -> None:
+    container = await world.running()
+    session = await container.mailbox.ask(Attach())
+    (_, monitor) = world.host.sockets[-1]
+    fill(monitor)
+    world.host.process.died.set()  # and its monitor cannot write what is left
+    await trio.sleep(PATIENCE_SECONDS + PERIOD_SECONDS)
+    monitor.send(b"\x02the end")
+    monitor.close()
+    world.host.process.end(0)
+    await world.reaches(container, State.EXITED)
+    assert session.connection is not None
+    packets = [packet async for packet in everything(session.connection)]
+    assert packets[-1].payload == b"the end"
+
+
+async def test_a_client_that_left_while_it_was_being_attached_is_not_connected(world: World) -> None:
+    container = await world.running()
+    world.ledger.gate = trio.Event()
+    client = world.ask(container, Attach())
+    await wait_all_tasks_blocked()
+    client.scope.cancel()
+    await wait_all_tasks_blocked()
+    world.ledger.gate.set()
+    await wait_all_tasks_blocked()
+    ((_, monitor),) = world.host.sockets
+    assert monitor.recv(1) == b""
+
+
+async def everything(connection: AttachSocket) -> AsyncGenerator[Packet, None]:
+    while packets := await connection.receive_batch():
+        for packet in packets:
+            yield packet

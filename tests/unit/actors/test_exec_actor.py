@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import Stop
+from daemon.actors.container.messages import ForceRemove, Stop
 from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.actors.exec.lifecycle import (
     TABLE,
@@ -21,10 +21,13 @@ from daemon.actors.exec.lifecycle import (
     StartExec,
     State,
 )
-from daemon.actors.exec.session import ExecRecord, ExecSession, ExecSnapshot, as_record
+from daemon.actors.exec.session import KIND, ExecRecord, ExecSession, ExecSnapshot, as_record
+from daemon.actors.seeing_out import PATIENCE_SECONDS, PERIOD_SECONDS
 from daemon.errors import Conflict, Failed, InvalidParameter, NotFound, RuntimeFailed, Unavailable
+from daemon.journal import Transaction
 from daemon.model import ExecConfig
 from daemon.runtimes.base import Run
+from tests.unit.actors.fakes import fill
 from tests.unit.actors.world import World, refused
 
 ECHO = ExecConfig(cmd=("echo", "hi"))
@@ -181,7 +184,7 @@ async def test_a_session_can_be_inspected_for_a_while_after_its_end(
     await trio.sleep(2)
     with refused(NotFound, f"No such exec instance: {session.id}"):
         world.execs.resolve(session.id)
-    with pytest.raises(Unavailable):
+    with refused(NotFound, f"No such exec instance: {session.id}"):
         await session.mailbox.ask(StartExec())
 
 
@@ -291,7 +294,7 @@ def a_record_of(container: Container, run: Run) -> ExecSnapshot:
 async def test_a_new_engine_watches_what_an_old_one_started(world: World) -> None:
     container = await world.running()
     run = world.exec_host.make_process()
-    world.execs.recover([as_record(a_record_of(container, run))])
+    world.execs.recover([a_record_of(container, run).record])
     session = world.execs.resolve("e" * 64)
     assert session.snapshot.pid == run.pid
     world.exec_host.process.end(3)
@@ -299,9 +302,33 @@ async def test_a_new_engine_watches_what_an_old_one_started(world: World) -> Non
 
 
 async def test_a_session_whose_container_is_gone_is_not_taken_up(world: World) -> None:
-    container = await world.created()
-    record = as_record(a_record_of(container, Run(1, 1, 1, 1)))
-    doomed = record.body.replace(container.id.encode(), b"0" * 64)
-    world.execs.recover([type(record)(record.kind, record.id, doomed)])
+    doomed = ExecSnapshot(ExecRecord("e" * 64, "0" * 64, ECHO, Run(1, 1, 1, 1)))
+    await world.ledger.commit(Transaction(put=(as_record(doomed),)))
+    world.execs.recover([doomed.record])
     with pytest.raises(NotFound):
         world.execs.resolve("e" * 64)
+    await wait_all_tasks_blocked()
+    assert world.ledger.records(KIND) == []
+
+
+async def test_a_session_that_was_never_started_goes_with_its_container(world: World) -> None:
+    session = await created(world)
+    await world.containers.resolve("web").mailbox.ask(ForceRemove())
+    await wait_all_tasks_blocked()
+    with pytest.raises(NotFound):
+        world.execs.resolve(session.id)
+    with pytest.raises(NotFound):
+        await session.mailbox.ask(StartExec())
+
+
+async def test_output_that_nobody_takes_does_not_keep_a_session_from_ending(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await started(world)
+    (_, monitor) = world.exec_host.sockets[-1]
+    world.exec_host.process.died.set()
+    fill(monitor)
+    await trio.sleep(PATIENCE_SECONDS + PERIOD_SECONDS)
+    assert monitor.send(b"\x02more") > 0
+    world.exec_host.process.end(0)
+    assert (await reaches(session, State.EXITED)).exit_code == 0

@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.mailbox import Command, Event, Mailbox, Request
-from daemon.errors import Conflict, Unavailable
+from daemon.errors import Conflict, NotFound
 
 
 @attrs.frozen
@@ -113,13 +113,13 @@ async def test_a_closed_mailbox_refuses_who_waits_and_who_comes() -> None:
     mailbox = Mailbox("container 1")
 
     async def ask() -> None:
-        with pytest.raises(Unavailable, match="container 1 has ended"):
+        with pytest.raises(NotFound, match="No such container: 1"):
             await mailbox.ask(Double(1))
 
     async with trio.open_nursery() as askers:
         askers.start_soon(ask)
         await wait_all_tasks_blocked()
-        mailbox.close()
+        mailbox.close("No such container: 1")
     await ask()
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotFound):
         await mailbox.tell(Happened())

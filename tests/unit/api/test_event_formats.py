@@ -49,6 +49,13 @@ def test_a_container_without_an_image_has_no_from() -> None:
     assert "from" not in json.loads(agreed("", 51).render(bare))
 
 
+def test_an_event_of_no_object_has_no_id() -> None:
+    pruned = Event(1, 1, "container", "prune", "", {"reclaimed": "0"})
+    shown = json.loads(agreed("", 51).render(pruned))
+    assert "id" not in shown
+    assert (shown["status"], shown["Actor"]["ID"]) == ("prune", "")
+
+
 def test_a_gap_decodes_like_any_event() -> None:
     record = json.loads(agreed("", 51).render(gap(3, 9, 10**9)))
     assert record == {

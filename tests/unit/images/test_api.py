@@ -58,6 +58,7 @@ class OnlyImages:
     """As much of an engine as these routes need."""
 
     images: Images
+    journal: FakeLedger
 
 
 async def serve(tmp_path: Path, nursery: trio.Nursery) -> Docker:
@@ -66,7 +67,7 @@ async def serve(tmp_path: Path, nursery: trio.Nursery) -> Docker:
     images, ledger = make_images(tmp_path, users), FakeLedger()
     await images.recover(ledger)
     await nursery.start(ImagesActor(images, ledger).run)
-    app = make_app(cast("Engine", OnlyImages(images)), [blueprint])
+    app = make_app(cast("Engine", OnlyImages(images, ledger)), [blueprint])
     return Docker(images, app.test_client(), users)
 
 

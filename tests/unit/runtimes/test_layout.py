@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from daemon.runtimes.layout import Layout, fresh
+from daemon.runtimes.layout import Layout, fresh, write_private
 
 
 @pytest.fixture
@@ -43,3 +44,14 @@ def test_a_fresh_directory_has_nothing_of_the_last_run(tmp_path: Path) -> None:
         fresh(bundle)
         assert [path.name for path in bundle.rglob("*")] == ["exit"]
         (bundle / "exit" / "c1").write_text("0")
+
+
+def test_what_may_hold_secrets_is_for_root_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        fresh(tmp_path / "c1")
+        write_private(tmp_path / "c1" / "config.json", b"{}")
+    finally:
+        os.umask(before)
+    modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "c1", *sorted((tmp_path / "c1").iterdir()))]
+    assert modes == [0o700, 0o600, 0o700]

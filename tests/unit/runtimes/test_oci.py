@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from trio.testing import MockClock
 
 from daemon.errors import RuntimeFailed
 from daemon.runtimes.oci import OciRuntime
@@ -67,3 +68,17 @@ async def test_what_is_not_so_is_one(tmp_path: Path, operation: str) -> None:
 def test_only_crun_takes_a_compiled_filter() -> None:
     assert OciRuntime("/usr/bin/crun", Path()).accepts_bpf
     assert not OciRuntime("/usr/sbin/runc", Path()).accepts_bpf
+
+
+async def test_a_runtime_that_hangs_is_given_up(tmp_path: Path, autojump_clock: MockClock) -> None:
+    with pytest.raises(RuntimeFailed, match="did not end within 120 s"):
+        await runtime(tmp_path, "exec sleep 1000").start("c1")
+
+
+async def test_a_runtime_is_told_nothing_that_is_meant_for_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    script = 'echo "NOTIFY_SOCKET=$NOTIFY_SOCKET PATH=${PATH:+set}" >> "${0%/*}/calls"'
+    await runtime(tmp_path, script).start("c1")
+    assert calls(tmp_path) == ["start c1", "NOTIFY_SOCKET= PATH=set"]

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from daemon.errors import Conflict
-from daemon.runtimes.attach import BATCH, INPUT_BYTES, AttachSession, AttachSocket, Packet
+from daemon.runtimes.attach import AHEAD_PACKETS, BATCH, INPUT_BYTES, AttachSession, AttachSocket, Packet
 from daemon.runtimes.console import reopen_log, resize
 from daemon.runtimes.logformat import STDERR, STDOUT
 from tests.unit.stdio.fakes import FakeMonitor
@@ -39,6 +39,50 @@ async def test_a_batch_is_bounded(pair: tuple[FakeMonitor, AttachSocket]) -> Non
     for _ in range(BATCH + 1):
         await monitor.write(2, b"x")
     assert [len(await connection.receive_batch()) for _ in range(2)] == [BATCH, 1]
+
+
+async def test_what_was_read_ahead_comes_first_and_whole(pair: tuple[FakeMonitor, AttachSocket]) -> None:
+    monitor, connection = pair
+    for number in range(BATCH + 1):
+        await monitor.write(2, bytes([number]))
+    connection.read_ahead()
+    await monitor.write(2, b"last")
+    monitor.end()
+    connection.read_ahead()
+    received: list[Packet] = []
+    while packets := await connection.receive_batch():
+        received += packets
+    assert [packet.payload for packet in received] == [*(bytes([n]) for n in range(BATCH + 1)), b"last"]
+
+
+async def test_reading_ahead_wakes_nobody_but_loses_nothing_for_who_waits(
+    pair: tuple[FakeMonitor, AttachSocket], nursery: trio.Nursery
+) -> None:
+    monitor, connection = pair
+    received: list[Packet] = []
+
+    async def read() -> None:
+        received.extend(await connection.receive_batch())
+
+    nursery.start_soon(read)
+    await trio.testing.wait_all_tasks_blocked()
+    await monitor.write(2, b"x")
+    connection.read_ahead()
+    monitor.end()
+    await trio.testing.wait_all_tasks_blocked()
+    assert [packet.payload for packet in received] == [b"x"]
+
+
+async def test_a_reader_that_is_too_far_behind_is_put_out(pair: tuple[FakeMonitor, AttachSocket]) -> None:
+    monitor, connection = pair
+    for _ in range(AHEAD_PACKETS // BATCH + 1):
+        for _ in range(BATCH):
+            await monitor.write(2, b"x")
+        connection.read_ahead()
+    for _ in range(AHEAD_PACKETS // BATCH + 1):
+        assert await connection.receive_batch()
+    with pytest.raises(trio.ClosedResourceError):
+        await connection.receive_batch()
 
 
 async def test_output_survives_a_monitor_that_left_input_unread(

@@ -59,6 +59,10 @@ def test_a_terminal_has_no_frames() -> None:
     assert LineRenderer(BOTH, framed=False).render(block) == b"a\r\n$ "
 
 
+def test_details_are_a_blank_where_there_are_none_to_show() -> None:
+    assert LineRenderer(BOTH, framed=False, details="").render(line(START_NS, b"out")) == b" out\n"
+
+
 def test_time_and_details_go_before_a_line_but_not_before_its_second_piece() -> None:
     renderer = LineRenderer(BOTH, framed=False, timestamps=True, details="a=1,b=2")
     head = STAMP + b" a=1,b=2 "
@@ -84,7 +88,7 @@ def test_the_fast_path_and_the_careful_one_agree(
     streams: frozenset[bytes],
     framed: bool,
     timestamps: bool,
-    details: str,
+    details: str | None,
 ) -> None:
     fast = LineRenderer(streams, framed, timestamps, details)
     careful = LineRenderer(streams, framed, timestamps, details)

@@ -215,3 +215,9 @@ def test_times_are_shown_in_utc(offset: bytes) -> None:
     assert shown is not None
     assert time_ns(shown) == time_ns(record)
     assert utc(record.stamp).endswith(b".716302877Z")
+
+
+async def test_a_log_whose_container_has_never_run_ends_at_once(tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "gone" / "log", FakeRun())
+    await reading.run()
+    assert reading.read == b""

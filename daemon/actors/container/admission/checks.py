@@ -104,6 +104,10 @@ FORM: Final = (
         lambda case: case.config.working_dir and not case.config.working_dir.startswith("/"),
         "the working directory '{c.working_dir}' is invalid, it needs to be an absolute path",
     ),
+    Rule(
+        lambda case: case.host_config.network_mode == "container:",
+        "invalid network mode: invalid container format container:<name|id>",
+    ),
     Rule(_mode_is_not("ipc_mode", "none", "private", "shareable", "host"), "invalid IPC mode: {h.ipc_mode}"),
     Rule(_mode_is_not("pid_mode", "", "host"), "invalid PID mode: {h.pid_mode}"),
     Rule(lambda case: case.host_config.uts_mode not in {"", "host"}, "invalid UTS mode: {h.uts_mode}"),

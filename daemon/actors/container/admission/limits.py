@@ -17,6 +17,12 @@ def _highest(text: str) -> int:
     return max(int(number) for number in re.findall(r"\d+", text))
 
 
+def _is_list(text: str) -> bool:
+    """Tell whether `text` names processors or memory nodes: numbers and ranges that do not run backwards."""
+    ranges = (re.findall(r"\d+", part) for part in text.split(","))
+    return bool(_CPU_LIST.fullmatch(text)) and all(int(one[0]) <= int(one[-1]) for one in ranges)
+
+
 def _beyond_host(case: Case) -> bool:
     cpus = case.host_config.cpuset_cpus
     return bool(cpus) and _highest(cpus) >= case.host.cpus
@@ -83,11 +89,11 @@ RESOURCES: Final = (
         "CPU cfs quota can not be less than 1ms (i.e. 1000)",
     ),
     Rule(
-        lambda case: case.host_config.cpuset_cpus and not _CPU_LIST.fullmatch(case.host_config.cpuset_cpus),
+        lambda case: case.host_config.cpuset_cpus and not _is_list(case.host_config.cpuset_cpus),
         "Invalid value {h.cpuset_cpus} for cpuset cpus",
     ),
     Rule(
-        lambda case: case.host_config.cpuset_mems and not _CPU_LIST.fullmatch(case.host_config.cpuset_mems),
+        lambda case: case.host_config.cpuset_mems and not _is_list(case.host_config.cpuset_mems),
         "Invalid value {h.cpuset_mems} for cpuset mems",
     ),
     Rule(

@@ -21,6 +21,11 @@ def warnings(case: Case, image: Config) -> Iterator[str]:
         yield "The health check of the image is ignored in this version"
     if host_config.oom_kill_disable and case.host.cgroup_version == 2:
         yield "Your kernel does not support OomKillDisable. OomKillDisable discarded."
+    elif host_config.oom_kill_disable and not host_config.memory:
+        yield (
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
+        )
     if host_config.memory_swappiness is not None and case.host.cgroup_version == 2:
         yield "Your kernel does not support memory swappiness. Memory swappiness discarded."
     for ulimit, ceiling in beyond_host(host_config.ulimits, case.host):

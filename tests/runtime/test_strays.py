@@ -1,0 +1,75 @@
+"""Monitors and cgroups that nobody looks after, on the real host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from daemon.runtimes.cgroups import CGROUP_ROOT, remove_cgroup
+from daemon.runtimes.processes import started_ticks
+from daemon.runtimes.strays import end_strays
+
+pytestmark = pytest.mark.runtime
+PRETENDER = 'exec -a conmon sh -c "sleep 1000 & wait" {bundle}'  # a monitor by its name and arguments
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Generator[subprocess.Popen[bytes], None, None]:
+    script = PRETENDER.format(bundle=f"--bundle={tmp_path}/bundles/1")
+    with subprocess.Popen(["bash", "-c", script], start_new_session=True) as started:
+        while not Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text():
+            pass
+        yield started
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+
+
+def child_of(monitor: subprocess.Popen[bytes]) -> int:
+    return int(Path(f"/proc/{monitor.pid}/task/{monitor.pid}/children").read_text())
+
+
+def lives(pid: int) -> bool:
+    """Tell it from what has ended and waits for init to notice."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+async def test_an_unknown_monitor_is_ended_with_what_it_has_forked(
+    monitor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    child = child_of(monitor)
+    await end_strays(tmp_path, known=())
+    assert [lives(pid) for pid in (child, monitor.pid)] == [False, False]
+
+
+async def test_monitors_that_are_known_or_anothers_are_left_alone(
+    monitor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    await end_strays(tmp_path, known={(monitor.pid, started_ticks(monitor.pid))})
+    await end_strays(tmp_path / "other", known=())
+    assert monitor.poll() is None
+
+
+def test_a_cgroup_is_removed_with_what_is_in_it() -> None:
+    hierarchy = next(CGROUP_ROOT.glob("**/cgroup.procs")).parent
+    name = f"longshore-test-{secrets.token_hex(4)}"
+    inner = hierarchy / name / "inner"
+    inner.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        (inner / "cgroup.procs").write_text(str(process.pid))
+        remove_cgroup(f"/{name}")
+        assert process.wait() == -9
+    assert not (hierarchy / name).exists()
+
+
+def test_a_cgroup_that_is_not_there_is_no_error() -> None:
+    remove_cgroup("/longshore-test-none")
