@@ -7,8 +7,8 @@ touches a container: its monitor keeps it, and the next start finds it again.
 from __future__ import annotations
 
 import grp
-import resource
 import os
+import resource
 import signal
 import sys
 from contextlib import ExitStack

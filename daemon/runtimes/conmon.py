@@ -29,6 +29,8 @@ from daemon.runtimes.processes import plain_environment, send_signal, spawn, sta
 
 SYNC_LINE_BYTES: Final = 65536
 END_SECONDS: Final = 5.0
+SOCKET_PATH_BYTES: Final = 107
+TERMINAL_SOCKET_BYTES: Final = len("/conmon-term.XXXXXX")
 ENDED_TOO_SOON: Final = "conmon ended before it had started the process"
 GONE_TICKS: Final = 0  # of an exec session's process that has ended before it could be looked at
 
@@ -92,6 +94,19 @@ class Order:
             *self._exec_flags(),
         ]
 
+    def environment(self) -> dict[str, str]:
+        """Return the monitor's environment, less its pipes.
+
+        TMPDIR is where it makes a terminal's socket: among its own files, which are deleted with the run,
+        unless their path is too long for a socket (unix(7)).
+        """
+        # In UTC the times in its log need no converting when they are read.
+        environment = {**plain_environment(), "TZ": "UTC"}
+        directory = str(self.files.directory)
+        if len(os.fsencode(directory)) + TERMINAL_SOCKET_BYTES <= SOCKET_PATH_BYTES:
+            environment["TMPDIR"] = directory
+        return environment
+
     def _exec_flags(self) -> tuple[str, ...]:
         if self.exec_process is None:
             return ()
@@ -109,7 +124,7 @@ async def create(order: Order) -> Run:
 
     """
     async with _pipe() as (sync, write_end), _monitor(order, _OCI_SYNCPIPE=write_end) as monitor:
-        return await _announced(sync, monitor)
+        return await _announced(sync, monitor, "create")
 
 
 async def execute(order: Order, connect: Callable[[], None]) -> Run:
@@ -133,7 +148,7 @@ async def execute(order: Order, connect: Callable[[], None]) -> Run:
                 await _line(attach)
                 connect()
                 _go(start_write)  # ... and once for what it has forked
-                return await _announced(sync, monitor)
+                return await _announced(sync, monitor, "exec")
     finally:
         os.close(start_write)
 
@@ -164,8 +179,7 @@ async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
 @asynccontextmanager
 async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
     """Run a monitor that holds our ends of `pipes` and yield its pid; if the block fails, end it."""
-    # In UTC the times in its log need no converting when they are read.
-    environment = {**plain_environment(), "TZ": "UTC", **{name: str(fd) for name, fd in pipes.items()}}
+    environment = {**order.environment(), **{name: str(fd) for name, fd in pipes.items()}}
     try:
         pid = await spawn(order.command(), order.files.directory, environment, tuple(pipes.values()))
     except OSError as error:
@@ -201,12 +215,12 @@ async def _line(pipe: trio.lowlevel.FdStream) -> dict[str, object]:
     return line
 
 
-async def _announced(sync: trio.lowlevel.FdStream, monitor_pid: int) -> Run:
+async def _announced(sync: trio.lowlevel.FdStream, monitor_pid: int, operation: str) -> Run:
     line = await _line(sync)
     pid = line["data"]
     assert isinstance(pid, int)
     if pid < 0:
-        raise RuntimeFailed("OCI runtime create failed", str(line.get("message", "")).strip())
+        raise RuntimeFailed(f"OCI runtime {operation} failed", str(line.get("message", "")).strip())
     monitor_ticks = started_ticks(monitor_pid)
     assert monitor_ticks is not None  # a child that has ended stays in the table until it is reaped
     return Run(pid, started_ticks(pid) or GONE_TICKS, monitor_pid, monitor_ticks)

@@ -71,3 +71,13 @@ def test_an_exit_is_a_code_and_whether_memory_ran_out(files: MonitorFiles, out_o
     if out_of_memory:
         (files.directory / "oom").touch()
     assert files.read_exit() == Exit(137, oom_killed=out_of_memory)
+
+
+@pytest.mark.parametrize(("length", "among_its_files"), [(88, True), (89, False)])
+def test_a_terminals_socket_is_among_the_monitors_files_if_its_path_is_short_enough(
+    length: int, among_its_files: bool
+) -> None:
+    directory = Path("/" + "x" * (length - 1))
+    environment = attrs.evolve(ORDER, files=MonitorFiles(directory, "c1")).environment()
+    assert (environment.get("TMPDIR") == str(directory)) is among_its_files
+    assert environment["TZ"] == "UTC"
