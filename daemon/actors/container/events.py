@@ -27,6 +27,7 @@ from daemon.actors.container.messages import (
     Started,
     Stop,
     Thawed,
+    Unpause,
 )
 from daemon.actors.container.signals import signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
@@ -89,6 +90,12 @@ def _ended(transition: Transition) -> Named:
         yield "stop", {}
 
 
+def _thawed(transition: Transition) -> Named:
+    # A restart thaws what might be frozen; nobody had been told that it was.
+    if Unpause in transition.wanted:
+        yield "unpause", {}
+
+
 def _renamed(transition: Transition) -> Named:
     yield "rename", {"oldName": f"/{transition.before.record.name}"}
 
@@ -115,7 +122,7 @@ OF_MESSAGE: Final[Mapping[type, Callable[[Transition], Named]]] = MappingProxyTy
         Exited: _ended,
         Lost: _ended,
         Frozen: _if_moved("pause"),
-        Thawed: _if_moved("unpause"),
+        Thawed: _thawed,
         Attach: _simply("attach"),
         Deleted: _simply("destroy"),
         Rename: _renamed,

@@ -56,6 +56,7 @@ async def test_what_may_be_half_frozen_is_thawed_so_that_it_can_be_killed(world:
     process.frozen = True
     container = await recovered(world, state, RUN)
     await world.reaches(container, State.RUNNING)
+    assert world.actions == []  # nobody had been told that it was paused
     await container.mailbox.ask(ForceRemove())
     assert container.snapshot.removed
 
