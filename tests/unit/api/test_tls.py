@@ -119,8 +119,12 @@ async def test_tls_client_without_the_certificate_asked_for_is_not_served(
         await dial(known=False) as client,
     ):
         await client.do_handshake()  # in TLS 1.3 it ends before the server has looked
-        with pytest.raises(trio.BrokenResourceError):
-            await client.receive_some()
+        received = b""
+        # An alert or a bare end: that depends on the versions of Python and OpenSSL.
+        with contextlib.suppress(trio.BrokenResourceError):
+            await client.send_all(request("GET /"))
+            received = bytes(await client.receive_some())
+        assert received == b""
     assert logged == []
 
 
