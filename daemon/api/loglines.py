@@ -118,15 +118,12 @@ def _columns(block: bytes) -> _Columns:
     return _Columns(lines, kinds, present)
 
 
-def _ended(texts: Sequence[bytes], pieces: Collection[int]) -> bytes:
-    """Return the texts one after the other, each with its newline unless it is a piece."""
-    if not pieces:
-        return b"\n".join([*texts, b""])
-    made = [b"\n"] * (2 * len(texts))
-    made[0::2] = texts
-    for place in pieces:
-        made[2 * place + 1] = b""
-    return b"".join(made)
+def _ended(texts: list[bytes], pieces: Collection[int]) -> bytes:
+    """Return the texts one after the other, each with its newline unless it is a piece; uses them up."""
+    texts.append(b"")
+    for place in sorted(pieces, reverse=True):
+        texts[place : place + 2] = [texts[place] + texts[place + 1]]
+    return b"\n".join(texts)
 
 
 @attrs.define(eq=False)
