@@ -80,6 +80,29 @@ def test_attach_shows_what_comes_next_and_passes_the_exit_code_on(docker: Docker
     assert attached.returncode == 2
 
 
+def test_a_client_that_only_listens_does_not_end_the_input_when_it_leaves(docker: Docker) -> None:
+    attaches = ("events", "--since=1m", "--until=0s", "--filter=event=attach", "--filter=container=talks")
+    with docker.start("run", "-i", "--name", "talks", "busybox", "cat") as owner:
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        owner.stdin.write(b"one\n")
+        owner.stdin.flush()
+        assert owner.stdout.readline() == b"one\n"
+        with docker.start("attach", "--no-stdin", "talks") as listener:
+            assert listener.stdout is not None
+            while docker(*attaches).out.count(" attach ") < 2:
+                pass  # each look takes a process: no need to sleep
+            owner.stdin.write(b"two\n")
+            owner.stdin.flush()
+            assert listener.stdout.readline() == b"two\n"
+            listener.kill()
+        owner.stdin.write(b"three\n")
+        owner.stdin.close()
+        assert owner.stdout.read() == b"two\nthree\n"
+        assert owner.wait(20) == 0
+    docker("rm", "talks")
+
+
 def test_attach_replays_logs_if_asked_to(engine: Engine, docker: Docker) -> None:
     # By hand, since the CLI never asks, and docker-py drops what comes together with the answer's head.
     container = finished(docker, "echo said")

@@ -7,6 +7,7 @@ because a client that has asked for a stream reads no JSON.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 
 from quart import Blueprint, Response, ResponseReturnValue, request
@@ -39,8 +40,12 @@ async def attach(name: str) -> ResponseReturnValue:
     try:
         container = engine().containers.resolve(name)
         options = _options(container.snapshot.record.config)
+        if container.snapshot.paused:
+            raise Conflict(f"container {name} is paused, unpause the container before attach")
+        if _only_listens(container, options):
+            return await _listen(container, options)
         history = _history(container, options)
-        session = await _session(container, name)
+        session = await container.mailbox.ask(Attach())
     except EngineError as error:
         return _refused(error)
     try:
@@ -84,10 +89,33 @@ def _live(options: PumpOptions) -> bool:
     return flag("stream") and bool(options.stdin or options.streams)
 
 
-async def _session(container: Container, name: str) -> AttachSession:
-    if container.snapshot.paused:
-        raise Conflict(f"container {name} is paused, unpause the container before attach")
-    return await container.mailbox.ask(Attach())
+def _only_listens(container: Container, options: PumpOptions) -> bool:
+    """Tell whether a client without input is better served from the log.
+
+    A connection of its own would do harm: when any of them hangs up, conmon ends an input that is to
+    be ended with the client's (StdinOnce), and this client has none.
+    """
+    snapshot, config = container.snapshot, container.snapshot.record.config
+    ends_input = config.open_stdin and config.stdin_once and not config.tty
+    logs = snapshot.record.host_config.log_config.type != "none"
+    return ends_input and logs and snapshot.running and _live(options) and not options.stdin
+
+
+async def _listen(container: Container, options: PumpOptions) -> ResponseReturnValue:
+    """Send the client what the container's log gets from now on, or with `logs` had before, too."""
+    selection = Selection(options.streams, since_ns=0 if flag("logs") else time.time_ns())
+    path = readable_log(container.snapshot.record)
+    lines = follow(path, selection, container.cell, engine().inotify)
+    await container.mailbox.ask(Note("attach"))
+
+    async with hijack(*raw_answer(_content_type(tty=False))) as stream:
+
+        async def send() -> None:
+            async for piece in rendered(lines, LineRenderer(options.streams, framed=True)):
+                await stream.send_all(piece)
+
+        await first_of(send, stream.wait_gone)
+    return HIJACKED
 
 
 def _history(container: Container, options: PumpOptions) -> AsyncGenerator[bytes, None] | None:
