@@ -69,6 +69,7 @@ async def search() -> Response:  # ruff: ignore[unused-async]  sync = a thread
 @blueprint.get("/images/<path:name>/json")
 async def inspect(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Show all of an image."""
+    _refuse_platform()
     image = images().resolve(name)
     layers = images().content.layers
     return answers.json(image_views.inspection(image, api_version(), layers.describe(image.chain_ids)))
@@ -77,6 +78,7 @@ async def inspect(name: str) -> Response:  # ruff: ignore[unused-async]  sync = 
 @blueprint.get("/images/<path:name>/history")
 async def history(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Show how an image came to be."""
+    _refuse_platform()
     return answers.json(image_views.history(images().resolve(name)))
 
 
@@ -106,6 +108,7 @@ async def prune() -> Response:
 @blueprint.post("/images/load")
 async def load() -> Response:
     """Bring in an archive; Docker reports even a broken one in the stream, under status 200."""
+    _refuse_platform()
     async with _spooled() as spool:
         try:
             lines = await images().mailbox.ask(Load(spool))
@@ -157,6 +160,7 @@ async def _save(names: tuple[str, ...]) -> Response:
 
 def _chosen(name: str) -> Saved:
     """Return what saving `name` means: that tag, all tags of a repository, or an image without a name."""
+    _refuse_platform()
     found = images().catalog.current.find(name)
     if found.tag is None:
         return Saved(found.image.record, ())
@@ -187,3 +191,14 @@ def _messages(*messages: Mapping[str, object]) -> Response:
 
 def _error(error: EngineError) -> dict[str, object]:
     return {"errorDetail": {"message": str(error)}, "error": str(error)}
+
+
+def _refuse_platform() -> None:
+    """Refuse to choose among the platforms of an image: images here have one.
+
+    Raises:
+        NotImplementedHere: the client asks for a platform.
+
+    """
+    if text("platform"):
+        raise NotImplementedHere("choosing a platform is not supported yet: leave out platform")

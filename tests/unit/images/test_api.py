@@ -271,3 +271,21 @@ async def test_a_bad_change_is_refused_before_the_upload(docker: Docker) -> None
         BAD_REQUEST,
         "dockerfile parse error line 1: unknown instruction: RUN",
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/images/old:1/json"),
+        ("GET", "/images/old:1/history"),
+        ("GET", "/images/old:1/get"),
+        ("POST", "/images/load"),
+    ],
+)
+async def test_a_platform_is_not_chosen_silently(docker: Docker, method: str, path: str) -> None:
+    await docker.record(OLD)
+    status, answer = await docker.call(method, path, platform='{"os":"linux"}')
+    assert (status, answer["message"]) == (
+        501,
+        "choosing a platform is not supported yet: leave out platform",
+    )
