@@ -33,6 +33,7 @@ SOCKET_MODE: Final = 0o660
 UMASK: Final = 0o022  # a stricter one would show in containers, a looser one in our files
 FIRST_INHERITED_FD: Final = 3  # sd_listen_fds(3)
 TCP_PORT: Final = 2375
+CLIENTS_GRACE_SECONDS: Final = 3.0
 # How long a thread may keep the interpreter while another wants it.  The journal's writer gives it
 # up at every statement; at Python's 5 ms it waits that long, each time, for a loop that streams.
 SWITCH_SECONDS: Final = 0.0005
@@ -51,7 +52,7 @@ async def run(settings: Settings) -> None:
     runtimes = discover(settings)
     find_conmon()
     async with running_engine(settings, runtimes) as engine:
-        server = Server(make_app(engine, DOCKER))
+        server = Server(make_app(engine, DOCKER), grace_seconds=grace_seconds(settings))
         with ExitStack() as sockets:
             listeners = [_listen(url, settings, sockets) for url in settings.listen_urls]
             async with trio.open_nursery() as front:
@@ -60,6 +61,11 @@ async def run(settings: Settings) -> None:
                 await _told_to_stop()
                 front.cancel_scope.cancel()
     LOG.info("stopped")
+
+
+def grace_seconds(settings: Settings) -> float:
+    """Return what clients are given to finish when the engine stops: never more than it may take."""
+    return min(CLIENTS_GRACE_SECONDS, settings.shutdown_timeout_seconds)
 
 
 def _allow_many_files() -> None:

@@ -10,6 +10,7 @@ import attrs
 from daemon.actors.container.actor import Container
 from daemon.actors.container.admission import Admitted, Defaults, admit
 from daemon.actors.container.names import check_name
+from daemon.actors.container.signals import DEFAULT_STOP_SECONDS
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.containers import new_id
 from daemon.actors.engine import Engine
@@ -19,6 +20,7 @@ from daemon.model import Config, HostConfig, NetworkingConfig, Ulimit
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.spec.process import command
 from daemon.runtimes.spec.sources import check_bind_sources
+from daemon.settings import Settings
 
 PLATFORM_SINCE: Final = (1, 41)
 SHORT_ID: Final = 12
@@ -88,13 +90,25 @@ def _record(engine: Engine, image: ImageSnapshot, admitted: Admitted, name: str)
         image_id=image.id,
         image_reference=config.image,
         chain_ids=image.chain_ids,
-        config=attrs.evolve(config, hostname=config.hostname or container_id[:SHORT_ID]),
+        config=attrs.evolve(
+            config,
+            hostname=config.hostname or container_id[:SHORT_ID],
+            stop_timeout=stop_timeout_seconds(config, engine.settings),
+        ),
         host_config=admitted.host_config,
         path=path,
         args=tuple(arguments),
         log_path=str(layout.log(container_id)),
         runtime_path=str(engine.runtimes.path_of(admitted.host_config.runtime)),
     )
+
+
+def stop_timeout_seconds(config: Config, settings: Settings) -> int | None:
+    """Return how long this container may take to stop; None is Docker's default, shown as null."""
+    configured = settings.default_stop_timeout_seconds
+    if config.stop_timeout is not None or configured == DEFAULT_STOP_SECONDS:
+        return config.stop_timeout
+    return configured
 
 
 def _defaults(engine: Engine) -> Defaults:

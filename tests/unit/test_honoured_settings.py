@@ -1,0 +1,25 @@
+"""Settings that reach no module of their own: that they are honoured at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.actors.creation import stop_timeout_seconds
+from daemon.model import Config
+from daemon.settings import Settings
+from daemon.supervisor import grace_seconds
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "kept"), [(None, 10, None), (None, 3, 3), (7, 3, 7), (0, 3, 0)]
+)
+def test_a_container_that_says_nothing_gets_the_configured_stop_timeout(
+    asked: int | None, configured: int, kept: int | None
+) -> None:
+    settings = Settings(default_stop_timeout_seconds=configured)
+    assert stop_timeout_seconds(Config(stop_timeout=asked), settings) == kept
+
+
+def test_clients_get_no_more_time_than_the_engine_has_to_stop() -> None:
+    assert grace_seconds(Settings()) == 3
+    assert grace_seconds(Settings(shutdown_timeout_seconds=1)) == 1
