@@ -98,7 +98,8 @@ def _assemble(
     graph_driver = OverlayDriver(settings.data_root / "overlay", layers)
     finder = NamespaceFinder()
     bundles = Bundles(layout, facts, finder.joined, settings.cgroup_parent or CGROUP_PARENT)
-    profile = Path(settings.seccomp_profile) if settings.seccomp_profile else DEFAULT_PROFILE
+    own_profile = settings.seccomp_profile not in {"", "builtin"}  # the word is dockerd's
+    profile = Path(settings.seccomp_profile) if own_profile else DEFAULT_PROFILE
     host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles)
     containers = Containers(host, journal, supervision)
     finder.containers = containers
