@@ -3,17 +3,36 @@
 Field names are the keys of daemon.json with underscores, or carry the key as `wire`; units are in
 the names.  `daemon.configuration` makes and checks a `Settings`; everybody else only reads it, and
 keeps the one they read: a reload publishes another one and changes none.
+
+Every field of `Settings` says what a change of it takes.  The plan of a reload and the user's table
+(config/README.md) both speak from that, so that neither can promise what the other denies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from daemon.model import wire
+
+
+class TakesEffect(Enum):
+    """What has to happen before a changed setting is in force."""
+
+    NOW = "now"
+    NEW_CONTAINERS = "new containers"
+    NEXT_START = "next start of a container"
+    RESTART = "engine restart"
+
+
+def setting(takes_effect: TakesEffect, key: str | None = None, **field: Any) -> Any:
+    """Make a field that says what a change of it takes; `key` is for a name that is not the field's."""
+    metadata = {"takes_effect": takes_effect} | ({} if key is None else {"wire": key})
+    return attrs.field(metadata=metadata, **field)
 
 
 @attrs.frozen
@@ -36,36 +55,64 @@ class DefaultUlimit:
 
 
 @attrs.frozen
+class AddressPool:
+    """A range of addresses to cut networks from, each with a prefix of `size` bits."""
+
+    base: str
+    size: int
+
+
+NOW, NEW_CONTAINERS, NEXT_START, RESTART = TakesEffect
+
+
+@attrs.frozen
 class Settings:
     """Everything the user may say about this engine.
 
     `default_runtime` is empty when the engine is to choose (`daemon.runtimes.discovery`), and so is
-    `default_cgroupns_mode`, which then follows the host's cgroup version.
+    `default_cgroupns_mode`, which then follows the host's cgroup version.  Of networks, `bip` empty
+    and `mtu` 0 leave the choice to the engine as well.
     """
 
-    hosts: tuple[str, ...] = ()
-    data_root: Path = Path("/var/lib/longshore")
-    exec_root: Path = Path("/run/longshore")
-    pidfile: Path | None = None
-    debug: bool = False
-    log_level: str = "info"
-    log_format: str = "text"
-    labels: tuple[str, ...] = ()
-    runtimes: Mapping[str, ConfiguredRuntime] = attrs.field(factory=dict)
-    default_runtime: str = ""
-    shutdown_timeout_seconds: int = wire("shutdown-timeout", default=15)
-    default_ulimits: Mapping[str, DefaultUlimit] = attrs.field(factory=dict)
-    default_shm_size_bytes: int = wire("default-shm-size", default=64 << 20)
-    default_ipc_mode: str = "private"
-    default_cgroupns_mode: str = ""
-    default_stop_timeout_seconds: int = wire("default-stop-timeout", default=10)
-    cgroup_parent: str = ""
-    tls: bool = False
-    tls_verify: bool = wire("tlsverify", default=False)
-    tls_ca_cert: Path | None = wire("tlscacert", default=None)
-    tls_cert: Path | None = wire("tlscert", default=None)
-    tls_key: Path | None = wire("tlskey", default=None)
-    seccomp_profile: str = ""
+    hosts: tuple[str, ...] = setting(RESTART, default=())
+    data_root: Path = setting(RESTART, default=Path("/var/lib/longshore"))
+    exec_root: Path = setting(RESTART, default=Path("/run/longshore"))
+    pidfile: Path | None = setting(RESTART, default=None)
+    storage_driver: str = setting(RESTART, default="")
+    debug: bool = setting(NOW, default=False)
+    log_level: str = setting(NOW, default="info")
+    log_format: str = setting(NOW, default="text")
+    labels: tuple[str, ...] = setting(NOW, default=())
+    features: Mapping[str, bool] = setting(NOW, factory=dict)
+    live_restore: bool = setting(NOW, default=True)
+    shutdown_timeout_seconds: int = setting(NOW, "shutdown-timeout", default=15)
+    runtimes: Mapping[str, ConfiguredRuntime] = setting(NEXT_START, factory=dict)
+    default_runtime: str = setting(NEW_CONTAINERS, default="")
+    default_stop_timeout_seconds: int = setting(NEW_CONTAINERS, "default-stop-timeout", default=10)
+    default_shm_size_bytes: int = setting(NEW_CONTAINERS, "default-shm-size", default=64 << 20)
+    default_ipc_mode: str = setting(NEW_CONTAINERS, default="private")
+    default_cgroupns_mode: str = setting(NEW_CONTAINERS, default="")
+    default_ulimits: Mapping[str, DefaultUlimit] = setting(NEW_CONTAINERS, factory=dict)
+    cgroup_parent: str = setting(NEW_CONTAINERS, default="")
+    log_driver: str = setting(NEW_CONTAINERS, default="json-file")
+    log_opts: Mapping[str, str] = setting(NEW_CONTAINERS, factory=dict)
+    dns: tuple[str, ...] = setting(NEW_CONTAINERS, default=())
+    dns_search: tuple[str, ...] = setting(NEW_CONTAINERS, default=())
+    dns_opts: tuple[str, ...] = setting(NEW_CONTAINERS, default=())
+    seccomp_profile: str = setting(RESTART, default="")
+    registry_mirrors: tuple[str, ...] = setting(NOW, default=())
+    insecure_registries: tuple[str, ...] = setting(NOW, default=())
+    max_concurrent_downloads: int = setting(NOW, default=3)
+    max_concurrent_uploads: int = setting(NOW, default=5)
+    max_download_attempts: int = setting(NOW, default=5)
+    bip: str = setting(RESTART, default="")
+    default_address_pools: tuple[AddressPool, ...] = setting(RESTART, default=())
+    mtu: int = setting(RESTART, default=0)
+    tls: bool = setting(RESTART, default=False)
+    tls_verify: bool = setting(RESTART, "tlsverify", default=False)
+    tls_ca_cert: Path | None = setting(RESTART, "tlscacert", default=None)
+    tls_cert: Path | None = setting(RESTART, "tlscert", default=None)
+    tls_key: Path | None = setting(RESTART, "tlskey", default=None)
 
     @property
     def listen_urls(self) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ def _docker_name(field: shapes.Field[Any]) -> str:
     return str(field.metadata.get("wire", pascal))
 
 
-def _dashed_name(field: shapes.Field[Any]) -> str:
+def config_name(field: shapes.Field[Any]) -> str:
+    """Return the name that a field has in daemon.json."""
     return str(field.metadata.get("wire", field.name.replace("_", "-")))
 
 
@@ -59,9 +60,15 @@ def _origin_is(origin: object) -> Callable[[Any], bool]:
 
 
 def _dialect(
-    object_hook: Callable[[type, shapes.HookFor, shapes.NameOf], shapes.Hook], name_of: shapes.NameOf
+    object_hook: Callable[[type, shapes.HookFor, shapes.NameOf], shapes.Hook],
+    name_of: shapes.NameOf,
+    *,
+    brief: bool = False,
 ) -> Converter:
-    """Set a converter up, to read objects with `object_hook` under the names `name_of` gives."""
+    """Set a converter up, to read objects with `object_hook` under the names `name_of` gives.
+
+    A `brief` one writes nothing that is as it would be without a word.
+    """
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def read(predicate: Callable[[Any], bool], build: Callable[[Any, shapes.HookFor], shapes.Hook]) -> None:
@@ -71,8 +78,8 @@ def _dialect(
         converter.register_structure_hook_factory(predicate, factory)
 
     def write_object(type_: type) -> Callable[[Any], dict[str, Any]]:
-        names = {field.name: override(rename=name_of(field)) for field in shapes.fields_of(type_)}
-        return make_dict_unstructure_fn(type_, converter, **names)  # type: ignore[arg-type]  # mixed with options
+        names: Any = {field.name: override(rename=name_of(field)) for field in shapes.fields_of(type_)}
+        return make_dict_unstructure_fn(type_, converter, _cattrs_omit_if_default=brief, **names)
 
     for leaf, hook in LEAVES.items():
         converter.register_structure_hook(leaf, hook)
@@ -88,7 +95,7 @@ def _dialect(
 
 
 _CLIENT: Final = _dialect(shapes.lenient_object, _docker_name)
-_CONFIG: Final = _dialect(shapes.strict_object, _dashed_name)
+_CONFIG: Final = _dialect(shapes.strict_object, config_name, brief=True)
 _RECORD: Final = _dialect(shapes.strict_object, _own_name)
 
 
@@ -115,11 +122,6 @@ def render(value: object) -> bytes:
     return orjson.dumps(value, default=to_client, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def config_keys(type_: type) -> frozenset[str]:
-    """Return the keys that `parse_config` knows for a `type_`."""
-    return frozenset(_dashed_name(field) for field in shapes.fields_of(type_))
-
-
 def parse_config(document: object, type_: type[T]) -> T:
     """Make a `type_` of a JSON document from a configuration file.
 
@@ -128,6 +130,14 @@ def parse_config(document: object, type_: type[T]) -> T:
 
     """
     return _CONFIG.structure(document, type_)
+
+
+def to_config(value: object) -> Any:
+    """Turn a value into JSON-ready objects under daemon.json's names, without what is at its default.
+
+    `parse_config` makes the same value of them.
+    """
+    return _CONFIG.unstructure(value)
 
 
 def parse_record(body: bytes, type_: type[T]) -> T:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.settings import Settings
+import attrs
+
+from daemon.settings import Settings, TakesEffect
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -25,3 +27,9 @@ def test_configured_hosts_replace_the_default() -> None:
 
 def test_debug_lowers_the_log_level() -> None:
     assert Settings(debug=True, log_level="error").lowest_log_level == "debug"
+
+
+def test_every_setting_says_what_a_change_of_it_takes() -> None:
+    effects = {field.name: field.metadata["takes_effect"] for field in attrs.fields(Settings)}
+    assert all(isinstance(effect, TakesEffect) for effect in effects.values())
+    assert set(effects.values()) == set(TakesEffect)

@@ -1,0 +1,70 @@
+"""What the keys of daemon.json are, what a change of each takes, and which do nothing yet.
+
+All of it is read off the fields of `Settings`, so that a key cannot be known in one place only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from daemon.settings import Settings, TakesEffect
+from daemon.shapes import Field, fields_of
+from daemon.wire import config_name
+
+NO_BRIDGES: Final = "bridge networks do not exist yet"
+NO_PULLS: Final = "images cannot be pulled yet"
+INERT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "registry-mirrors": NO_PULLS,
+        "insecure-registries": NO_PULLS,
+        "max-concurrent-downloads": NO_PULLS,
+        "max-concurrent-uploads": "images cannot be pushed yet",
+        "max-download-attempts": NO_PULLS,
+        "bip": NO_BRIDGES,
+        "default-address-pools": NO_BRIDGES,
+        "mtu": NO_BRIDGES,
+    }
+)
+ABSENT_FEATURES: Final = ("buildkit", "containerd-snapshotter")
+
+_KEYS: Final[Mapping[str, Field[Any]]] = MappingProxyType(
+    {config_name(field): field for field in fields_of(Settings)}
+)
+_DEFAULTS: Final = Settings()
+
+
+def keys() -> Mapping[str, Field[Any]]:
+    """Return the field of `Settings` for each key, in the fields' order."""
+    return _KEYS
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """Return what `settings` say under `key`."""
+    return getattr(settings, _KEYS[key].name)
+
+
+def takes_effect(key: str) -> TakesEffect:
+    """Say what a change of `key` takes.
+
+    Raises:
+        KeyError: there is no such key.
+
+    """
+    effect: TakesEffect = _KEYS[key].metadata["takes_effect"]
+    return effect
+
+
+def warnings(settings: Settings) -> tuple[str, ...]:
+    """Say of each wish that nothing can act on yet that it changes nothing, and why."""
+    return tuple(_warnings(settings))
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    for key, reason in INERT.items():
+        if value_of(settings, key) != value_of(_DEFAULTS, key):
+            yield f"{key}: has no effect: {reason}"
+    for feature in ABSENT_FEATURES:
+        if settings.features.get(feature):
+            yield f"features.{feature}: has no effect: this engine has no such feature"
