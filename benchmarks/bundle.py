@@ -20,6 +20,7 @@ from daemon.model import Config, ExecConfig, HostConfig
 from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.seccomp import Seccomp, SeccompProfiles
 from daemon.runtimes.spec import HostFacts, SpecInputs, build_process, build_spec, host_facts
+from daemon.runtimes.table import Runtime, RuntimeTable
 from daemon.runtimes.users import ResolvedUser
 from daemon.wire import parse_client
 
@@ -76,8 +77,9 @@ def recipe(runtime: str, host_config: Mapping[str, Any], *, confined: bool) -> R
         confined: whether system calls are filtered, as Longshore does; compiling takes some 30 ms, once.
     """
     host = host_facts()
-    known = Path(runtime).name
-    defaults = Defaults(host, frozenset({known}), known, hostname="floor")
+    name = Path(runtime).name
+    table = RuntimeTable({name: Runtime(name, runtime, runtime, runtime)}, name)
+    defaults = Defaults(host, table, hostname="floor")
     complete = filled(parse_client(host_config, HostConfig), Config(), defaults, API_VERSION)
     return Recipe(host, complete, _filter(runtime, complete, host) if confined else None)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import Container
 from daemon.actors.container.admission import Admitted, Defaults, admit
 from daemon.actors.container.names import check_name
@@ -55,14 +56,15 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
         raise InvalidParameter("config cannot be empty in order to create a container")
     if not wish.config.image:
         raise InvalidParameter("no image specified: name one in Image")
+    configuration = engine.configuration
     image = engine.images.resolve(wish.config.image)
     _check_platform(image, wish)
-    defaults = _defaults(engine)
+    defaults = _defaults(engine, configuration)
     admitted = admit(
         wish.config, wish.host_config, wish.networking, image.for_run(), wish.api_version, defaults
     )
     await check_bind_sources(admitted.host_config)
-    container = await engine.containers.create(_record(engine, image, admitted, name))
+    container = await engine.containers.create(_record(configuration.settings, image, admitted, name))
     return container, admitted.warnings
 
 
@@ -78,11 +80,11 @@ def _check_platform(image: ImageSnapshot, wish: Wish) -> None:
         )
 
 
-def _record(engine: Engine, image: ImageSnapshot, admitted: Admitted, name: str) -> ContainerRecord:
+def _record(settings: Settings, image: ImageSnapshot, admitted: Admitted, name: str) -> ContainerRecord:
     container_id = new_id()
     config = admitted.config
     path, *arguments = command(config)
-    layout = Layout(engine.settings.data_root, engine.settings.exec_root)
+    layout = Layout(settings.data_root, settings.exec_root)
     return ContainerRecord(
         id=container_id,
         name=name,
@@ -93,13 +95,12 @@ def _record(engine: Engine, image: ImageSnapshot, admitted: Admitted, name: str)
         config=attrs.evolve(
             config,
             hostname=config.hostname or container_id[:SHORT_ID],
-            stop_timeout=stop_timeout_seconds(config, engine.settings),
+            stop_timeout=stop_timeout_seconds(config, settings),
         ),
         host_config=admitted.host_config,
         path=path,
         args=tuple(arguments),
         log_path=str(layout.log(container_id)),
-        runtime_path=str(engine.runtimes.path_of(admitted.host_config.runtime)),
     )
 
 
@@ -111,17 +112,21 @@ def stop_timeout_seconds(config: Config, settings: Settings) -> int | None:
     return configured
 
 
-def _defaults(engine: Engine) -> Defaults:
-    settings = engine.settings
+def _defaults(engine: Engine, configuration: Configuration) -> Defaults:
+    settings = configuration.settings
     ulimits = (Ulimit(limit.name, limit.soft, limit.hard) for limit in settings.default_ulimits.values())
     return Defaults(
         host=engine.host,
-        runtimes=frozenset(engine.runtimes.runtimes),
-        default_runtime=engine.runtimes.default,
+        runtimes=configuration.runtimes,
         hostname=engine.hostname,
         shm_size=settings.default_shm_size_bytes,
         ipc_mode=settings.default_ipc_mode,
         cgroupns_mode=settings.default_cgroupns_mode,
         cgroup_parent=settings.cgroup_parent,
         ulimits=tuple(ulimits),
+        log_driver=settings.log_driver,
+        log_opts=settings.log_opts,
+        dns=settings.dns,
+        dns_search=settings.dns_search,
+        dns_options=settings.dns_opts,
     )

@@ -22,8 +22,8 @@ from typing import Final
 import attrs
 
 from daemon.errors import Failed
+from daemon.journal.migrations import STEPS, VERSION, migrate
 
-VERSION: Final = 1
 PADDING_PIECES: Final = 8
 PADDING_PIECE_BYTES: Final = 1_000_000  # together, twice what is written between two checkpoints
 SPILL_PAGES: Final = 10
@@ -155,10 +155,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, sequence: int) -> None:
     connection.execute("PRAGMA journal_size_limit = 67108864")
     if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _begin(connection, sequence)
-    _check_version(connection, path)
+    version = _version(connection, path)
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]  # 40 ms for 100 000 events
     if verdict != "ok":
         raise Damaged(verdict)
+    if version != VERSION:
+        migrate(connection, version)
     _lengthen_log(connection)
 
 
@@ -188,17 +190,18 @@ def _begin(connection: sqlite3.Connection, sequence: int) -> None:
     connection.execute("COMMIT")
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
     try:
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         version = int(row[0])
     except (sqlite3.OperationalError, TypeError, ValueError) as error:
         raise Damaged(f"no schema version: {error}") from error
-    if version != VERSION:
+    if version not in {*STEPS, VERSION}:
         raise Failed(
             f"the journal {path} has schema version {version} and this engine knows {VERSION}: "
             "start the engine that wrote it, or move the file away"
         )
+    return version
 
 
 def _set_aside(path: Path, stamp: int) -> Path:

@@ -5,91 +5,75 @@ refuses a hybrid cgroup host (v1 in use, a v2 tree beside it) whose v2 tree stil
 its own; there runc is the default and the log says what to do about it.
 
 A runtime that is configured but not installed is an error only for who uses it, as with dockerd;
-an engine with no usable default does not start, because nothing it is for would work.
+an engine that could not even choose a default does not start, because nothing it is for would work.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import attrs
 import structlog
 
-from daemon.errors import InvalidParameter, RuntimeFailed
+from daemon.configuration import oci_runtime
+from daemon.runtimes.table import STOCK_SHIM, Runtime, RuntimeTable
+from daemon.runtimes.wrappers import Wrapper
 from daemon.settings import Settings
 from daemon.startup import MissingProgram
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 PREFERRED: Final = ("crun", "runc")
+STOCK: Final = {**{name: name for name in PREFERRED}, STOCK_SHIM: "runc"}
 LOG: Final = structlog.get_logger(__name__)
 
 Which = Callable[[str], str | None]
 
 
-@attrs.frozen
-class Runtime:
-    """A runtime as it was asked for, and where it is; None if it is not installed."""
-
-    configured: str
-    path: Path | None
-
-
-@attrs.frozen
-class RuntimeTable:
-    """The runtimes a container may ask for by name."""
-
-    runtimes: Mapping[str, Runtime]
-    default: str
-
-    def path_of(self, name: str) -> Path:
-        """Return the binary of a runtime, the default one's if `name` is empty.
-
-        Raises:
-            InvalidParameter: there is no such runtime.
-            RuntimeFailed: its binary is not installed.
-
-        """
-        runtime = self.runtimes.get(name or self.default)
-        if runtime is None:
-            raise InvalidParameter(f"unknown or invalid runtime name: {name}")
-        if runtime.path is None:
-            raise RuntimeFailed(
-                "error while looking up the specified runtime path",
-                f'exec: "{runtime.configured}": executable file not found in $PATH',
-            )
-        return runtime.path
+def wrappers_directory(settings: Settings) -> Path:
+    """Return where the wrapper scripts of an engine are."""
+    return settings.data_root / "runtimes"
 
 
 def discover(
     settings: Settings, *, which: Which = shutil.which, cgroup_root: Path = CGROUP_ROOT
 ) -> RuntimeTable:
-    """Find the built-in runtimes and the configured ones, and choose the default.
+    """Find the stock runtimes and the configured ones, and choose the default; change nothing.
+
+    The table is of generation 0 and knows no features.
 
     Raises:
-        MissingProgram: the default runtime is not installed, or no runtime is.
+        MissingProgram: no runtime is installed and none is configured to be the default.
 
     """
-    configured = {name: runtime.path for name, runtime in settings.runtimes.items()}
-    found = {
-        name: _find(path, which) for name, path in ({name: name for name in PREFERRED} | configured).items()
+    stock = {name: _runtime(settings, name, path, (), which) for name, path in STOCK.items()}
+    configured = {
+        name: _runtime(settings, name, *oci_runtime(entry), which)
+        for name, entry in settings.runtimes.items()
     }
-    usable = [name for name in PREFERRED if found[name].path is not None]
-    default = settings.default_runtime or _choose(usable, cgroup_root)
+    installed = {name: found for name, found in stock.items() if os.path.isabs(found.binary)}
+    runtimes = {**installed, **configured}
+    default = settings.default_runtime or _choose([n for n in PREFERRED if n in runtimes], cgroup_root)
     if default is None:
         raise MissingProgram("OCI runtime (crun or runc)", "crun")
-    if found[default].path is None:
-        raise MissingProgram(f"default runtime {default} ({found[default].configured})", default)
-    shown = {name: runtime for name, runtime in found.items() if runtime.path or name in configured}
-    return RuntimeTable(shown, default)
+    if default in stock:  # which need not be installed to be what the user wants
+        runtimes.setdefault(default, stock[default])
+    return RuntimeTable(runtimes, default)
 
 
-def _find(configured: str, which: Which) -> Runtime:
-    path = which(configured)
+def _runtime(
+    settings: Settings, name: str, configured: str, arguments: tuple[str, ...], which: Which
+) -> Runtime:
+    """Describe a runtime; one that is not found keeps the path it has, so that it can be said later."""
     # Absolute, because a monitor calls the runtime from another directory than ours.
-    return Runtime(configured, None if path is None else Path(path).absolute())
+    found = configured if os.path.isabs(configured) else which(configured)
+    binary = os.path.abspath(found) if found else configured
+    path = binary
+    if arguments and found:
+        path = str(wrappers_directory(settings) / Wrapper(name, binary, arguments).file_name)
+    return Runtime(name, configured, binary, path, arguments)
 
 
 def find_conmon(which: Which = shutil.which) -> Path:

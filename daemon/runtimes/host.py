@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,11 @@ def read_host(root: Path = Path("/")) -> Host:
         filters_bridges_ipv6=_text(sysctl / "bridge/bridge-nf-call-ip6tables") == "1",
         has_seccomp="Seccomp:" in _text(root / "proc/self/status"),
     )
+
+
+def engine_id(machine_id: str, data_root: Path) -> str:
+    """Return the id of the engine whose state is under `data_root`: the same at each start."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{machine_id}:{data_root}"))
 
 
 def _text(path: Path) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import attrs
 
 from daemon.runtimes.conmon import MonitorFiles
+from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.table import LockedRuntime
 
 
 @attrs.frozen
@@ -22,6 +24,10 @@ class Layout:
     def runtime_state(self) -> Path:
         """Where OCI runtimes keep what they know of containers."""
         return self.exec_root / "runtime"
+
+    def oci_runtime(self, runtime: LockedRuntime) -> OciRuntime:
+        """Return the command line of the runtime of a run."""
+        return OciRuntime(runtime.path, self.runtime_state, runtime.binary)
 
     def bundle(self, container_id: str) -> Path:
         """The OCI bundle of a run, gone with it."""

@@ -24,10 +24,14 @@ CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container 
 
 @attrs.frozen
 class OciRuntime:
-    """One runtime binary and the directory in which it keeps its state."""
+    """One runtime and the directory in which it keeps its state.
+
+    `path` is executed; `binary` is the runtime itself, where `path` is a script around it.
+    """
 
     path: str
     root: Path
+    binary: str = attrs.field(default=attrs.Factory(lambda self: self.path, takes_self=True))
 
     @property
     def global_arguments(self) -> tuple[str, ...]:
@@ -37,7 +41,7 @@ class OciRuntime:
     @property
     def accepts_bpf(self) -> bool:
         """Whether it loads a compiled filter (crun(1), run.oci.seccomp_bpf_data)."""
-        return Path(self.path).name == "crun"
+        return Path(self.binary).name == "crun"
 
     async def start(self, container_id: str) -> None:
         """Let a created container's process go on to the user's program."""
@@ -78,7 +82,7 @@ class OciRuntime:
             RuntimeFailed: it ended with another code than 0, not in time, or could not be run.
 
         """
-        operation = f"{Path(self.path).name} {arguments[0]}"
+        operation = f"{Path(self.binary).name} {arguments[0]}"
         # Files, not pipes: a container's init may inherit them and keep a pipe open (runc #1721).
         with _file("stdout") as stdout, _file("stderr") as stderr:
             try:

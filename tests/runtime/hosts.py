@@ -26,13 +26,16 @@ from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.inputs import host_facts
+from daemon.runtimes.table import LockedRuntime
 from tests.clients.leaks import leftovers
 from tests.runtime.monitors import BUSYBOX, installed
 from tests.unit.actors.fakes import KILL, TERM, FakeHost
 from tests.unit.actors.world import a_record
+from tests.unit.runtimes.tables import a_table
 
 RUNTIMES: Final = ("crun", "runc")
 REAL_SECONDS: Final = 30
@@ -139,7 +142,8 @@ class RealRig:
         _make_image(layers.path(CHAIN))
         driver = OverlayDriver(layout.data_root / "overlay", layers)
         bundles = Bundles(layout, FACTS, lambda _: {})
-        return cls(root, installed(runtime), LinuxHost(layout, driver, SeccompProfiles(FACTS), bundles))
+        host = LinuxHost(layout, driver, SeccompProfiles(FACTS), bundles, Inotify())
+        return cls(root, installed(runtime), host)
 
     def record(self, *command: str, **changes: Any) -> ContainerRecord:
         name = Path(self.runtime).name
@@ -152,7 +156,7 @@ class RealRig:
             NetworkingConfig(),
             ImageConfig("sha256:0", Config(env=("PATH=/bin",)), (), "amd64", "linux"),
             (1, 51),
-            Defaults(FACTS, frozenset({name}), name, os.uname().nodename),
+            Defaults(FACTS, a_table(name), os.uname().nodename),
         )
         container_id = new_id()
         return ContainerRecord(
@@ -167,7 +171,7 @@ class RealRig:
             path=command[0],
             args=command[1:],
             log_path=str(self.host.layout.log(container_id)),
-            runtime_path=self.runtime,
+            runtime=LockedRuntime(name, self.runtime, self.runtime),
         )
 
     def left(self, record: ContainerRecord) -> list[str]:

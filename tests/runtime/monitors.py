@@ -57,6 +57,7 @@ def monitored(
     tty: bool = False,
     stdin: bool = False,
     leave_open: bool = False,
+    log_size_max_bytes: int = -1,
 ) -> Generator[Monitored, None, None]:
     """Create a container for `command`; afterwards nothing of it is left."""
     program = installed(runtime)
@@ -72,6 +73,7 @@ def monitored(
                 *(f"--runtime={program}", f"--runtime-arg={runtime_command[1]}", f"--bundle={bundle}"),
                 *(f"--container-pidfile={bundle / 'pid'}", f"--exit-dir={bundle}", "--full-attach"),
                 *("--no-sync-log", f"--log-path=k8s-file:{bundle / 'output.log'}"),
+                f"--log-size-max={log_size_max_bytes}",
                 *(flag for flag, wanted in flags.items() if wanted),
             ],
             pass_fds=[write_end],

@@ -20,6 +20,7 @@ from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.console import reopen_log, resize
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.logformat import STDERR, STDOUT
+from daemon.runtimes.logrotation import RotatedLog
 from daemon.runtimes.logs import Selection, existing, followed
 from tests.runtime.monitors import Monitored, monitored
 from tests.unit.stdio.fakes import FakeClient, eventually
@@ -67,7 +68,9 @@ async def attached(container: Monitored, options: PumpOptions) -> tuple[FakeClie
 
 async def whole_log(container: Monitored, *, framed: bool = True) -> bytes:
     renderer = LineRenderer(BOTH, framed=framed)
-    return b"".join([renderer.render(block) async for block in existing(container.log, Selection())])
+    return b"".join(
+        [renderer.render(block) async for block in existing(RotatedLog(container.log), Selection())]
+    )
 
 
 async def test_output_comes_by_stream_and_is_in_the_log(create: Create) -> None:
@@ -124,7 +127,9 @@ async def test_a_follower_sees_what_an_attached_client_sees(create: Create) -> N
         renderer, seen = LineRenderer(BOTH, framed=False), [b""]
 
         async def follow() -> None:
-            async for block in followed(container.log, Selection(), MonitorEnd(container), Inotify()):
+            async for block in followed(
+                RotatedLog(container.log), Selection(), MonitorEnd(container), Inotify()
+            ):
                 seen.append(renderer.render(block))
 
         async with trio.open_nursery() as nursery:
@@ -179,7 +184,9 @@ async def test_a_log_that_is_moved_away_and_reopened_is_followed(create: Create)
         renderer, seen = LineRenderer(BOTH, framed=False), [b""]
 
         async def follow() -> None:
-            async for block in followed(container.log, Selection(), MonitorEnd(container), Inotify()):
+            async for block in followed(
+                RotatedLog(container.log), Selection(), MonitorEnd(container), Inotify()
+            ):
                 seen.append(renderer.render(block))
 
         connection = AttachSocket.connect(container.bundle)

@@ -11,6 +11,7 @@ import trio
 from daemon.errors import Conflict, Failed, RuntimeFailed
 from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
+from daemon.runtimes.table import LockedRuntime
 from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, started
 
 pytestmark = pytest.mark.runtime
@@ -68,7 +69,7 @@ async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: P
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
     hanging.chmod(0o755)
-    record = attrs.evolve(real.record("sh"), runtime_path=str(hanging))
+    record = attrs.evolve(real.record("sh"), runtime=LockedRuntime("hanging", str(hanging), str(hanging)))
     bundle = real.host.layout.bundle(record.id)
     with trio.fail_after(REAL_SECONDS):
         try:
@@ -83,7 +84,7 @@ async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: P
 
 
 async def test_a_runtime_that_is_not_there_is_named(real: RealRig) -> None:
-    record = attrs.evolve(real.record("sh"), runtime_path="/nonesuch")
+    record = attrs.evolve(real.record("sh"), runtime=LockedRuntime("none", "/nonesuch", "/nonesuch"))
     with trio.fail_after(REAL_SECONDS):
         try:
             with pytest.raises((RuntimeFailed, Failed)):

@@ -39,6 +39,7 @@ from daemon.runtimes.spec import (
 )
 from daemon.runtimes.spec.sources import make_bind_sources
 from daemon.runtimes.users import resolve_user
+from tests.unit.runtimes.tables import a_table
 
 pytestmark = pytest.mark.runtime
 
@@ -82,7 +83,7 @@ class Bench:
         """Do what the engine does between create and the bundle."""
         image = ImageConfig("sha256:0", Config(), (), "amd64", "linux")
         name = Path(self.binary).name
-        defaults = Defaults(FACTS, frozenset({name}), name, os.uname().nodename)
+        defaults = Defaults(FACTS, a_table(name), os.uname().nodename)
         found = admit(config, host_config, NetworkingConfig(), image, (1, 51), defaults)
         return trio.run(self._prepared, found.config, found.host_config)
 

@@ -39,7 +39,7 @@ from daemon.actors.container.refusals import refusal
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
-from daemon.errors import Conflict, EngineError, NotFound, Unavailable
+from daemon.errors import Conflict, EngineError, InvalidParameter, NotFound, Unavailable
 from daemon.journal import EventDraft, Ledger, Name, NameTaken, Record, Transaction
 from daemon.runtimes.attach import AttachSession
 from daemon.wire import to_record
@@ -144,7 +144,12 @@ class ContainerActor:
         self, request: Request[Any] | None, message: Any, target: State, effects: tuple[Effect, ...]
     ) -> None:
         before = self.snapshot
-        after = changed(before, target, message, self.now_ns())
+        try:
+            after = changed(before, target, message, self.now_ns())
+        except InvalidParameter as error:
+            assert request is not None  # a report cannot ask for what there is not
+            request.refuse(error)
+            return
         events = events_of(Transition(before, after, message, effects, self._wanted(message)))
         early = tuple(effect for effect in effects if effect in BEFORE_COMMIT)
         for effect in early:

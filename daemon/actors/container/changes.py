@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import LAUNCHING, State
+from daemon.actors.container.lifecycle import AT_REST, LAUNCHING, State
 from daemon.actors.container.messages import (
     CleanedUp,
     DeleteFailed,
@@ -21,6 +21,8 @@ from daemon.actors.container.messages import (
     LaunchFailed,
     Lost,
     Rename,
+    Restart,
+    Start,
     Started,
 )
 from daemon.actors.container.snapshot import ContainerSnapshot
@@ -40,6 +42,12 @@ TRANSIENT: Final = frozenset(
     }
 )
 """States that are shown as an operation under way."""
+
+
+def _start(now: ContainerSnapshot, message: Start | Restart) -> dict[str, Any]:
+    # In any state, so that a container is not stopped for a restart that cannot come to anything.
+    runtime = message.runtimes.lock(now.record.host_config.runtime)
+    return {"record": attrs.evolve(now.record, runtime=runtime)} if now.state in AT_REST else {}
 
 
 def _initialized(_: ContainerSnapshot, message: Initialized) -> dict[str, Any]:
@@ -89,6 +97,8 @@ def _renamed(now: ContainerSnapshot, message: Rename) -> dict[str, Any]:
 
 CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]] = MappingProxyType(
     {
+        Start: _start,
+        Restart: _start,
         Initialized: _initialized,
         Started: _started,
         LaunchFailed: _launch_failed,
@@ -102,7 +112,12 @@ CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]
 
 
 def changed(now: ContainerSnapshot, target: State, message: object, at_ns: int) -> ContainerSnapshot:
-    """Return the snapshot after `message` has taken the container to `target` at `at_ns`."""
+    """Return the snapshot after `message` has taken the container to `target` at `at_ns`.
+
+    Raises:
+        InvalidParameter: it was to be started, and its runtime is not configured any more.
+
+    """
     change = CHANGES.get(type(message))
     changes = change(now, message) if change else {}
     if target is not now.state:

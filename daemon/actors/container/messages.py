@@ -14,13 +14,19 @@ from daemon.actors.mailbox import Command, Event
 from daemon.errors import EngineError
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.table import RuntimeTable
 
 EMPTY: Mapping[str, str] = {}
 
 
 @attrs.frozen
 class Start(Command[None]):
-    """Launch the process; answered once it runs."""
+    """Launch the process; answered once it runs.
+
+    `runtimes` is the table in force when the start was asked for: what comes later does not concern it.
+    """
+
+    runtimes: RuntimeTable
 
 
 @attrs.frozen
@@ -37,7 +43,9 @@ class Stop(Command[None]):
 
 @attrs.frozen
 class Restart(Stop):
-    """Stop, then start; answered once the process runs again."""
+    """Stop, then start; answered once the process runs again.  `runtimes` is as in `Start`."""
+
+    runtimes: RuntimeTable = attrs.field(kw_only=True)
 
 
 @attrs.frozen

@@ -1,7 +1,8 @@
 """What a container is (its record) and how it is now (its snapshot).
 
-Both are immutable.  The record changes only with its name; the snapshot is replaced at each transition.  What
-goes into the journal is `Stored`: enough to find everything else on the host again.
+Both are immutable.  The record changes only with its name and, at a start, its runtime; the snapshot is
+replaced at each transition.  What goes into the journal is `Stored`: enough to find everything else on the
+host again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import attrs
 from daemon.actors.container.lifecycle import ALIVE, DURABLE, LAUNCHING, State
 from daemon.model import Config, HostConfig
 from daemon.runtimes.base import Run
+from daemon.runtimes.table import LockedRuntime
 
 LIVE: Final = frozenset({*ALIVE, State.STOPPING})
 PAUSED: Final = frozenset({State.PAUSED, State.RESUMING})
@@ -22,7 +24,8 @@ PAUSED: Final = frozenset({State.PAUSED, State.RESUMING})
 class ContainerRecord:
     """What was asked for, completed with the image's and the engine's defaults.
 
-    `runtime_path` is the binary the current run was started with: it stays valid for that run.
+    `host_config.runtime` is the runtime's name; `runtime` is what that meant when the container was last
+    started, and stays so for that run; None if it never was.
     """
 
     id: str
@@ -36,7 +39,13 @@ class ContainerRecord:
     path: str
     args: tuple[str, ...]
     log_path: str
-    runtime_path: str = ""
+    runtime: LockedRuntime | None = None
+
+
+def locked_runtime(record: ContainerRecord) -> LockedRuntime:
+    """Return the runtime of the current run, or of the last one."""
+    assert record.runtime is not None  # whoever asks has started it
+    return record.runtime
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ import trio
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.bundle import Bundles, Devices
+from daemon.actors.container.snapshot import locked_runtime
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed
@@ -20,7 +21,6 @@ from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.console import resize
 from daemon.runtimes.layout import Layout, fresh, write_private
-from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.processes import wait_ended
 from daemon.runtimes.spec.process import build_process
 from daemon.runtimes.users import resolve_user
@@ -46,7 +46,7 @@ class LinuxExecHost:
         except OSError as error:
             raise Failed(f"the exec session's files cannot be written: {error.strerror}") from error
         session = AttachSession()
-        runtime = OciRuntime(container.snapshot.record.runtime_path, self.layout.runtime_state)
+        runtime = self.layout.oci_runtime(locked_runtime(container.snapshot.record))
         order = conmon.Order(
             id=container.id,
             runtime=runtime,

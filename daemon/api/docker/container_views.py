@@ -167,6 +167,9 @@ def _state(snapshot: ContainerSnapshot) -> dict[str, Any]:
     }
     if snapshot.operation:  # ours: what is under way, for whoever wonders why nothing happens
         shown["Operation"] = {"Kind": snapshot.operation, "Since": rfc3339(snapshot.operation_since_ns)}
+    runtime = snapshot.record.runtime
+    if snapshot.running and runtime is not None:  # ours: what this run is tied to, whatever is configured now
+        shown["Runtime"] = {"Name": runtime.name, "Path": runtime.path, "Generation": runtime.generation}
     return shown
 
 

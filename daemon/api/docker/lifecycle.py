@@ -55,7 +55,7 @@ async def start(name: str) -> Response:
             "starting container with non-empty request body was deprecated since API v1.22 "
             "and removed in v1.24"
         )
-    return await _ask(name, Start())
+    return await _ask(name, Start(engine().configuration.runtimes))
 
 
 @routes.post("/containers/<name>/stop")
@@ -67,7 +67,8 @@ async def stop(name: str) -> Response:
 @routes.post("/containers/<name>/restart")
 async def restart(name: str) -> Response:
     """Stop a container if it runs, start it, and answer once it runs."""
-    return await _ask(name, Restart(_grace(), _stop_signal()))
+    runtimes = engine().configuration.runtimes
+    return await _ask(name, Restart(_grace(), _stop_signal(), runtimes=runtimes))
 
 
 @routes.post("/containers/<name>/kill")

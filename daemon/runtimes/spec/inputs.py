@@ -25,6 +25,7 @@ from daemon.runtimes.users import ResolvedUser
 
 UNLIMITED: Final = 2**64 - 1  # RLIM_INFINITY as OCI writes it
 GO_ARCHITECTURES: Final[Mapping[str, str]] = MappingProxyType({"x86_64": "amd64", "aarch64": "arm64"})
+CGROUPS_V2: Final = 2
 _PR_CAPBSET_READ: Final = 23
 
 
@@ -44,6 +45,11 @@ class HostFacts:
     architecture: str = "amd64"
     apparmor: bool = False
     init_path: Path = Path("/usr/bin/catatonit")
+
+    @property
+    def cgroupns_mode(self) -> str:
+        """The mode of the cgroup namespace for who says nothing of it, as dockerd has it."""
+        return "private" if self.cgroup_version == CGROUPS_V2 else "host"
 
 
 @attrs.frozen

@@ -154,6 +154,7 @@ class FakeHost(Stages):
     """
 
     stubborn: bool = False
+    kept_logs: list[str] = attrs.field(factory=list, init=False)
     _of: dict[str, FakeProcess] = attrs.field(factory=dict, init=False)
 
     async def create(self, record: ContainerRecord) -> Run:
@@ -165,6 +166,13 @@ class FakeHost(Stages):
 
     async def start(self, record: ContainerRecord, run: Run) -> None:
         await self.stage("start", run.pid)
+
+    async def keep_log(self, record: ContainerRecord) -> None:
+        self.kept_logs.append(record.id)
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.kept_logs.remove(record.id)
 
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         await self.stage("wait", run.pid)

@@ -26,9 +26,10 @@ from daemon.model import (
 )
 from daemon.runtimes.spec.security import MASKED_PATHS, READONLY_PATHS
 from tests.unit.runtimes.spec.inputs import HOST
+from tests.unit.runtimes.tables import a_table
 
 NEWEST = (1, 51)
-DEFAULTS = Defaults(HOST, frozenset({"runc", "crun"}), "crun", "the-host")
+DEFAULTS = Defaults(HOST, a_table("crun", "runc"), "the-host")
 IMAGE = ImageConfig(
     id="sha256:" + "a" * 64,
     config=Config(
@@ -407,7 +408,7 @@ ABSENT: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(cpu_count=1), "Windows"),
     (Config(), HostConfig(ipc_mode="container:x"), "IPC namespace"),
     (Config(), HostConfig(log_config=LogConfig("syslog")), "syslog"),
-    (Config(), HostConfig(log_config=LogConfig("json-file", {"max-size": "1m"})), "LogConfig.Config"),
+    (Config(), HostConfig(log_config=LogConfig("json-file", {"tag": "x"})), "'tag'"),
     (Config(), HostConfig(restart_policy=RestartPolicy("always")), 'restart policy "always"'),
     (Config(), HostConfig(security_opt=("label=type:x",)), "SELinux"),
     (Config(), HostConfig(security_opt=("apparmor=x",)), "AppArmor"),

@@ -29,68 +29,69 @@ from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.runtimes.base import Exit
 from tests.unit.actors.fakes import KILL
 from tests.unit.actors.world import World, a_record
+from tests.unit.runtimes.tables import RUNTIMES
 
 Story = Callable[[World, Container], Awaitable[None]]
 
 
 async def run_and_remove(world: World, container: Container) -> None:
     await container.mailbox.ask(Attach())
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     world.host.process.end(0)
     await world.reaches(container, State.EXITED)
     await container.mailbox.ask(Remove())
 
 
 async def stop(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(Stop(10))
 
 
 async def stop_by_force(world: World, container: Container) -> None:
     world.host.obeys = frozenset({KILL})
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(Stop(10))
 
 
 async def stop_paused(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(Pause())
     await container.mailbox.ask(Stop(10))
 
 
 async def restart(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
-    await container.mailbox.ask(Restart(10))
+    await container.mailbox.ask(Start(RUNTIMES))
+    await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))
 
 
 async def restart_at_rest(world: World, container: Container) -> None:
-    await container.mailbox.ask(Restart(10))
+    await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))
 
 
 async def kill(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(Kill())
 
 
 async def remove_by_force(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(ForceRemove())
 
 
 async def pause(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await container.mailbox.ask(Pause())
     await container.mailbox.ask(Unpause())
 
 
 async def run_out_of_memory(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     world.host.process.end(137, oom_killed=True)
     await world.reaches(container, State.EXITED)
 
 
 async def be_lost(world: World, container: Container) -> None:
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     world.host.process.lose()
     await world.reaches(container, State.EXITED)
 

@@ -24,6 +24,7 @@ from daemon.errors import Failed, Unavailable
 from daemon.wire import parse_record
 from tests.unit.actors.fakes import TERM
 from tests.unit.actors.world import World, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 FULL = Failed("no space left on device")
 
@@ -33,7 +34,7 @@ def stored(world: World) -> Stored:
     return parse_record(record.body, Stored)
 
 
-@pytest.mark.parametrize("command", [Start(), Rename("shop"), Note("top"), Remove()])
+@pytest.mark.parametrize("command", [Start(RUNTIMES), Rename("shop"), Note("top"), Remove()])
 async def test_a_command_that_cannot_be_written_is_refused_and_changes_nothing(
     world: World, autojump_clock: MockClock, command: Start | Rename | Note | Remove
 ) -> None:
@@ -46,7 +47,7 @@ async def test_a_command_that_cannot_be_written_is_refused_and_changes_nothing(
     assert container.snapshot is before
     assert world.host.calls == []
     world.ledger.fails = None
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
 
 
 async def test_a_fact_that_cannot_be_written_stays_a_fact_and_is_written_later(world: World) -> None:
@@ -87,7 +88,7 @@ async def test_a_full_disk_keeps_nobody_from_ending_a_process(
 async def test_a_fact_without_events_is_written_later_too(world: World) -> None:
     container = await world.created()
     creating, clearing = world.host.hold("create"), world.host.hold("clean_up")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     world.host.faults["create"] = Failed("no")
     world.ledger.fails = FULL
@@ -105,7 +106,7 @@ async def test_a_process_whose_creation_cannot_be_written_is_cleared_away(
 ) -> None:
     container = await world.created()
     creating = world.host.hold("create")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     world.ledger.fails = FULL
     creating.set()
@@ -170,7 +171,7 @@ async def test_a_bug_in_the_host_is_one_containers_trouble(world: World, autojum
     container, other = await world.created("web"), await world.running("shop")
     world.host.faults["create"] = ZeroDivisionError("a bug of ours")
     with pytest.raises(Unavailable):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     now = await world.reaches(container, State.EXITED)
     assert (now.exit_code, now.error) == (128, "the engine ended while the container was being started")
     assert other.snapshot.running
@@ -183,7 +184,7 @@ async def test_a_crash_while_commands_wait_for_their_turn_refuses_them(
     world.host.hold("clean_up")
     world.host.process.end(0)
     await world.reaches(container, State.STOPPED)
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await wait_all_tasks_blocked()
     await container.mailbox.tell(Thawed())
     with pytest.raises(Unavailable):

@@ -15,6 +15,7 @@ from daemon.journal import Name, Transaction
 from daemon.runtimes.base import Run
 from daemon.wire import parse_record
 from tests.unit.actors.world import World, a_record
+from tests.unit.runtimes.tables import RUNTIMES
 
 RUN = Run(4711, 1, 4710, 1)
 
@@ -74,7 +75,7 @@ async def test_a_start_that_was_not_finished_is_undone(world: World, state: Stat
     now = await world.reaches(container, State.EXITED)
     assert (now.exit_code, now.error) == (128, "the engine ended while the container was being started")
     assert [(call.stage, call.detail) for call in world.host.calls] == [("clean_up", None)]
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
 
 
 async def test_a_stop_before_there_was_a_process_is_a_start_that_was_not_finished(world: World) -> None:

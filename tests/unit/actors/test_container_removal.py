@@ -11,6 +11,7 @@ from daemon.actors.container.messages import ForceRemove, Kill, Pause, Remove, R
 from daemon.errors import Conflict, EngineError, Failed, NotFound
 from tests.unit.actors.fakes import KILL
 from tests.unit.actors.world import World, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 async def test_a_removed_container_is_gone_everywhere(world: World, autojump_clock: MockClock) -> None:
@@ -23,7 +24,7 @@ async def test_a_removed_container_is_gone_everywhere(world: World, autojump_clo
     with refused(NotFound, "No such container: web"):
         world.containers.resolve("web")
     with refused(NotFound, f"No such container: {container.id}"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
 
 
 async def test_its_name_may_be_had_by_another_one(world: World) -> None:
@@ -56,7 +57,7 @@ async def test_force_kills_once_and_removes(world: World, autojump_clock: MockCl
 async def test_force_breaks_a_start_off(world: World) -> None:
     container = await world.created()
     world.host.hold("create")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     await container.mailbox.ask(ForceRemove())
     with pytest.raises(Conflict, match="was stopped before it had started"):
@@ -67,7 +68,7 @@ async def test_force_breaks_a_start_off(world: World) -> None:
 async def test_force_ends_a_stop_that_waits(world: World, autojump_clock: MockClock) -> None:
     world.host.obeys = frozenset({KILL})
     container = await world.running()
-    restart = world.ask(container, Restart(-1))
+    restart = world.ask(container, Restart(-1, runtimes=RUNTIMES))
     await world.reaches(container, State.STOPPING)
     await trio.sleep(5)
     restart.scope.cancel()
@@ -99,7 +100,7 @@ async def test_a_second_removal_is_refused(world: World, command: Remove | Force
     with refused(Conflict, "removal of container web is already in progress"):
         await container.mailbox.ask(command)
     with refused(Conflict, "container is marked for removal and cannot be started"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     gate.set()
     await first.answer()
 
@@ -111,7 +112,7 @@ async def test_a_removal_that_fails_leaves_a_container_that_can_only_be_removed(
         await container.mailbox.ask(Remove())
     assert (container.snapshot.state, container.snapshot.error) == (State.DEAD, "busy")
     with refused(Conflict, "container is marked for removal and cannot be started"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     del world.host.faults["delete"]
     await container.mailbox.ask(Remove())
     assert container.snapshot.removed
@@ -130,13 +131,13 @@ async def test_auto_remove_follows_a_failed_start(world: World) -> None:
     container = await world.created(auto_remove=True)
     world.host.faults["create"] = Failed("no")
     with refused(Failed, "no"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     await world.reaches(container, State.REMOVED)
 
 
 async def test_auto_remove_does_not_come_between_a_restarts_halves(world: World) -> None:
     container = await world.running(auto_remove=True)
-    await container.mailbox.ask(Restart(10))
+    await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))
     assert container.snapshot.running
     await container.mailbox.ask(Kill())
     await world.reaches(container, State.REMOVED)
@@ -157,7 +158,7 @@ async def test_whoever_waits_for_a_container_that_is_removed_is_told(world: Worl
     await world.reaches(container, State.STOPPED)
     removal = world.ask(container, ForceRemove())
     await wait_all_tasks_blocked()
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await wait_all_tasks_blocked()
     clearing.set()
     await removal.answer()

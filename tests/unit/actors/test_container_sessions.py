@@ -26,13 +26,14 @@ from daemon.journal import Name
 from daemon.runtimes.attach import AttachSocket, Packet
 from tests.unit.actors.fakes import fill
 from tests.unit.actors.world import World, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 async def test_a_session_taken_before_the_start_is_connected_before_the_process_runs(world: World) -> None:
     container = await world.created()
     session = await container.mailbox.ask(Attach())
     assert session.connection is None
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     assert session.connection is not None
     assert world.host.stages[:3] == ["create", "connect", "start"]
 
@@ -40,7 +41,7 @@ async def test_a_session_taken_before_the_start_is_connected_before_the_process_
 async def test_a_session_taken_between_create_and_start_is_connected_at_once(world: World) -> None:
     container = await world.created()
     world.host.hold("start")
-    world.ask(container, Start())
+    world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.INITIALIZED)
     session = await container.mailbox.ask(Attach())
     assert session.connection is not None
@@ -59,7 +60,7 @@ async def test_sessions_are_told_when_the_start_fails(world: World, stage: str) 
     session = await container.mailbox.ask(Attach())
     world.host.faults[stage] = Failed("no")
     with pytest.raises(Failed):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     await session.connected()  # to what ends at once, or to nothing; but it does not wait for ever
     assert (session.connection is None) == (stage == "create")
 
@@ -75,7 +76,7 @@ async def test_a_monitor_that_does_not_listen_costs_the_session_only(world: Worl
     container = await world.created()
     session = await container.mailbox.ask(Attach())
     world.host.faults["connect"] = Failed("no")
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     assert await session.connected() is None
     assert container.snapshot.running
 
@@ -84,7 +85,7 @@ async def test_a_session_of_one_run_is_not_connected_to_the_next(world: World) -
     container = await world.running()
     session = await container.mailbox.ask(Attach())
     await container.mailbox.ask(Stop(10))
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     assert world.host.stages.count("connect") == 1
     assert session.connection is not None
 
@@ -179,7 +180,7 @@ async def test_sessions_of_a_start_that_is_broken_off_are_told(world: World) -> 
     container = await world.created()
     session = await container.mailbox.ask(Attach())
     world.host.hold("create")
-    world.ask(container, Start())
+    world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     await container.mailbox.ask(ForceRemove())
     assert await session.connected() is None

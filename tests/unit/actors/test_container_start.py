@@ -11,6 +11,7 @@ from daemon.actors.container.messages import Kill, Restart, Start, Stop
 from daemon.errors import Conflict, Failed, InvalidParameter, NotModified, RuntimeFailed
 from tests.unit.actors.fakes import KILL, TERM
 from tests.unit.actors.world import World, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 async def test_a_started_container_shows_its_process(world: World) -> None:
@@ -25,7 +26,7 @@ async def test_a_started_container_shows_its_process(world: World) -> None:
 async def test_the_stages_of_a_start_can_be_seen_while_they_last(world: World) -> None:
     container = await world.created()
     creating, starting = world.host.hold("create"), world.host.hold("start")
-    asked = world.ask(container, Start())
+    asked = world.ask(container, Start(RUNTIMES))
     now = await world.reaches(container, State.STARTING)
     assert (now.operation, now.running, now.pid) == ("starting", False, 0)
     creating.set()
@@ -39,16 +40,16 @@ async def test_the_stages_of_a_start_can_be_seen_while_they_last(world: World) -
 async def test_starting_what_runs_changes_nothing(world: World, autojump_clock: MockClock) -> None:
     container = await world.running()
     with refused(NotModified, "container web is already running"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     assert world.host.asked("create") == [(0, container.id)]
 
 
 async def test_a_second_start_joins_the_first(world: World) -> None:
     container = await world.created()
     gate = world.host.hold("create")
-    first = world.ask(container, Start())
+    first = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
-    second = world.ask(container, Start())
+    second = world.ask(container, Start(RUNTIMES))
     await wait_all_tasks_blocked()
     gate.set()
     await first.answer()
@@ -60,14 +61,14 @@ async def test_a_second_start_joins_the_first(world: World) -> None:
 async def test_starting_what_is_paused_is_refused(world: World) -> None:
     container = await world.paused()
     with refused(Conflict, "cannot start a paused container, try unpause instead"):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
 
 
 async def test_an_ended_container_starts_afresh(world: World) -> None:
     container = await world.running()
     world.host.process.end(3)
     await world.reaches(container, State.EXITED)
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     now = container.snapshot
     assert (now.running, now.exit_code, now.exits, now.pid) == (True, 0, 1, 1001)
 
@@ -79,7 +80,7 @@ async def test_a_start_while_the_last_run_is_cleared_away_waits_for_that(
     clearing = world.host.hold("clean_up")
     world.host.process.end(0)
     await world.reaches(container, State.STOPPED)
-    asked = world.ask(container, Start())
+    asked = world.ask(container, Start(RUNTIMES))
     await trio.sleep(5)
     assert asked.pending
     clearing.set()
@@ -103,7 +104,7 @@ async def test_a_failed_start_is_told_and_kept(
     container = await world.created()
     world.host.faults[stage] = RuntimeFailed("crun create", said)
     with pytest.raises(error) as raised:
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     now = await world.reaches(container, State.EXITED)
     assert (now.exit_code, now.error, now.exits) == (code, str(raised.value), 0)
     assert (now.run, now.finished_ns) == (None, 0)
@@ -114,7 +115,7 @@ async def test_what_a_failed_start_has_left_is_cleared_away(world: World, autoju
     container = await world.created()
     world.host.faults["start"] = Failed("no")
     with pytest.raises(Failed):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     await world.reaches(container, State.EXITED)
     assert [detail for _, detail in world.host.asked("clean_up")] == [1000]
 
@@ -123,9 +124,9 @@ async def test_the_error_of_a_failed_start_is_forgotten_by_the_next(world: World
     container = await world.created()
     world.host.faults["create"] = Failed("no")
     with pytest.raises(Failed):
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
     del world.host.faults["create"]
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     assert (container.snapshot.error, container.snapshot.exit_code) == ("", 0)
 
 
@@ -135,7 +136,7 @@ async def test_a_start_that_hangs_can_be_broken_off(
 ) -> None:
     container = await world.created()
     world.host.hold("create")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     await trio.sleep(7)
     await container.mailbox.ask(command)
@@ -151,7 +152,7 @@ async def test_a_process_that_came_too_late_to_be_broken_off_is_killed(
     world.host.stubborn = True
     container = await world.created()
     creating = world.host.hold("create")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     stop = world.ask(container, Stop(10))
     await world.reaches(container, State.STOPPING)
@@ -166,7 +167,7 @@ async def test_a_launch_that_cannot_be_broken_off_yet_has_nothing_to_kill(world:
     world.host.stubborn = True
     container = await world.created()
     creating = world.host.hold("create")
-    world.ask(container, Start())
+    world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     kills = [world.ask(container, Kill()) for _ in range(2)]
     await wait_all_tasks_blocked()
@@ -182,7 +183,7 @@ async def test_a_stop_between_create_and_start_reaches_the_process(
 ) -> None:
     container = await world.created()
     starting = world.host.hold("start")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.INITIALIZED)
     stop = world.ask(container, Stop(10))
     await world.reaches(container, State.STOPPING)
@@ -195,7 +196,7 @@ async def test_a_stop_between_create_and_start_reaches_the_process(
 async def test_whoever_asked_may_leave_and_the_start_goes_on(world: World) -> None:
     container = await world.created()
     gate = world.host.hold("create")
-    asked = world.ask(container, Start())
+    asked = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     asked.scope.cancel()
     gate.set()
@@ -207,7 +208,7 @@ async def test_a_postponed_start_is_not_carried_out_for_somebody_who_has_left(wo
     clearing = world.host.hold("clean_up")
     world.host.process.end(0)
     await world.reaches(container, State.STOPPED)
-    asked = world.ask(container, Start())
+    asked = world.ask(container, Start(RUNTIMES))
     await wait_all_tasks_blocked()
     asked.scope.cancel()
     await wait_all_tasks_blocked()
@@ -250,7 +251,7 @@ async def test_a_lost_monitor_is_never_reported_as_success(world: World, autojum
 
 async def test_a_restart_stops_and_starts(world: World, autojump_clock: MockClock) -> None:
     container = await world.running()
-    await container.mailbox.ask(Restart(10))
+    await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))
     assert world.host.asked("signal") == [(0, TERM)]
     assert (container.snapshot.running, container.snapshot.pid, container.snapshot.exits) == (True, 1001, 1)
 
@@ -258,13 +259,13 @@ async def test_a_restart_stops_and_starts(world: World, autojump_clock: MockCloc
 async def test_a_restart_kills_what_outlives_its_grace(world: World, autojump_clock: MockClock) -> None:
     world.host.obeys = frozenset({KILL})
     container = await world.running()
-    await container.mailbox.ask(Restart(3))
+    await container.mailbox.ask(Restart(3, runtimes=RUNTIMES))
     assert world.host.asked("signal") == [(0, TERM), (3, KILL)]
 
 
 async def test_a_restart_starts_what_does_not_run(world: World, autojump_clock: MockClock) -> None:
     container = await world.created()
-    await container.mailbox.ask(Restart())
+    await container.mailbox.ask(Restart(runtimes=RUNTIMES))
     assert container.snapshot.running
     assert world.host.asked("signal") == []
 
@@ -273,4 +274,4 @@ async def test_a_restart_that_cannot_start_again_says_why(world: World) -> None:
     container = await world.running()
     world.host.faults["create"] = Failed("no")
     with refused(Failed, "no"):
-        await container.mailbox.ask(Restart(10))
+        await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))

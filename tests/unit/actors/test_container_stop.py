@@ -11,6 +11,7 @@ from daemon.actors.container.messages import Kill, Pause, Signal, Start, Stop, U
 from daemon.errors import Conflict, Failed, NotModified
 from tests.unit.actors.fakes import KILL, TERM
 from tests.unit.actors.world import World, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 async def test_a_process_that_obeys_is_not_killed(world: World, autojump_clock: MockClock) -> None:
@@ -107,7 +108,7 @@ async def test_a_kill_does_not_wait_for_the_grace_of_a_stop(world: World, autoju
 async def test_the_grace_of_one_run_does_not_kill_the_next(world: World, autojump_clock: MockClock) -> None:
     container = await world.running()
     await container.mailbox.ask(Stop(10))
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await trio.sleep(60)
     assert container.snapshot.running
     assert world.host.asked("signal") == [(0, TERM)]
@@ -180,7 +181,7 @@ async def test_a_freezer_that_hangs_does_not_outlive_the_run(world: World, autoj
     await container.mailbox.ask(Kill())
     with pytest.raises(Conflict):
         await pause.answer()
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     freezing.set()
     await trio.sleep(1)
     assert container.snapshot.state is State.RUNNING

@@ -27,6 +27,7 @@ from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import Conflict, Failed, NotModified
 from tests.unit.actors.world import World, a_record
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 def _kinds(base: type) -> list[type]:
@@ -38,6 +39,8 @@ ANSWERED_REPORTS: Final = (messages.Initialized, messages.Started)  # the launch
 REPORTS: Final = [*_kinds(Event), *ANSWERED_REPORTS]
 COMMANDS: Final = [kind for kind in _kinds(Command) if kind not in ANSWERED_REPORTS]
 SAMPLES: Final[dict[type, Command[Any]]] = {
+    messages.Start: messages.Start(RUNTIMES),
+    messages.Restart: messages.Restart(runtimes=RUNTIMES),
     Signal: Signal(1),
     Rename: Rename("x"),
     Resize: Resize(1, 1),

@@ -12,6 +12,7 @@ from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.waiting import waiting_for
 from daemon.errors import Failed, InvalidParameter
 from tests.unit.actors.world import World, a_record, refused
+from tests.unit.runtimes.tables import RUNTIMES
 
 
 class Waiter:
@@ -48,7 +49,7 @@ async def test_the_next_exit_is_not_the_last_one(world: World) -> None:
     world.host.process.end(1)
     await world.reaches(container, State.EXITED)
     waiter = Waiter(world, container, "next-exit")
-    await container.mailbox.ask(Start())
+    await container.mailbox.ask(Start(RUNTIMES))
     await wait_all_tasks_blocked()
     assert waiter.code is None
     world.host.process.end(2)
@@ -60,7 +61,7 @@ async def test_the_next_exit_is_not_the_last_one(world: World) -> None:
 async def test_an_exit_wakes_who_waits_even_if_a_restart_follows(world: World) -> None:
     container = await world.running()
     waiter = Waiter(world, container, "not-running")
-    await container.mailbox.ask(Restart(10))
+    await container.mailbox.ask(Restart(10, runtimes=RUNTIMES))
     await wait_all_tasks_blocked()
     assert waiter.code == 143
 
@@ -68,7 +69,7 @@ async def test_an_exit_wakes_who_waits_even_if_a_restart_follows(world: World) -
 async def test_a_container_on_its_way_to_run_is_waited_for(world: World) -> None:
     container = await world.created()
     creating = world.host.hold("create")
-    world.ask(container, Start())
+    world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     waiter = Waiter(world, container, "not-running")
     creating.set()
@@ -80,7 +81,7 @@ async def test_a_container_on_its_way_to_run_is_waited_for(world: World) -> None
 async def test_a_start_that_fails_ends_the_wait_for_not_running(world: World) -> None:
     container = await world.created()
     creating = world.host.hold("create")
-    start = world.ask(container, Start())
+    start = world.ask(container, Start(RUNTIMES))
     await world.reaches(container, State.STARTING)
     waiter = Waiter(world, container, "not-running")
     world.host.faults["create"] = Failed("no")

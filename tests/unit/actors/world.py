@@ -22,6 +22,7 @@ from daemon.journal import Record
 from daemon.model import Config, HostConfig
 from tests.unit.actors.fakes import FakeExecHost, FakeHost
 from tests.unit.fakes import FakeLedger
+from tests.unit.runtimes.tables import RUNTIMES
 
 A = TypeVar("A")
 IMAGE: Final = "sha256:" + "1" * 64
@@ -30,7 +31,7 @@ IMAGE: Final = "sha256:" + "1" * 64
 def a_record(name: str = "web", **changes: Any) -> ContainerRecord:
     """Return the record of a container; `changes` may be of its record, config or host config."""
     values: dict[str, Any] = {}
-    for part, default in (("config", Config(image="busybox")), ("host_config", HostConfig())):
+    for part, default in (("config", Config(image="busybox")), ("host_config", HostConfig(runtime="crun"))):
         own = {key: value for key, value in changes.items() if key in attrs.fields_dict(type(default))}
         values[part] = attrs.evolve(default, **own)
         changes = {key: value for key, value in changes.items() if key not in own}
@@ -64,7 +65,7 @@ class World:
 
     async def running(self, name: str = "web", **changes: Any) -> Container:
         container = await self.created(name, **changes)
-        await container.mailbox.ask(Start())
+        await container.mailbox.ask(Start(RUNTIMES))
         return container
 
     async def paused(self, name: str = "web", **changes: Any) -> Container:

@@ -40,6 +40,7 @@ def test_the_monitor_is_told_where_everything_is() -> None:
         ({"stdin": True}, "--stdin"),
         ({"leave_stdin_open": True}, "--leave-stdin-open"),
         ({"log": None}, "--log-path=off:"),
+        ({"log_size_max_bytes": 10_000}, "--log-size-max=10000"),
         ({"exec_process": Path("/p.json")}, "--exec"),
         ({"exec_process": Path("/p.json")}, "--exec-process-spec=/p.json"),
     ],

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import InvalidParameter, RuntimeFailed
+from daemon.errors import RuntimeFailed
 from daemon.runtimes.discovery import Which, discover, find_conmon
+from daemon.runtimes.wrappers import Wrapper
 from daemon.settings import ConfiguredRuntime, Settings
 from daemon.startup import MissingProgram
 
@@ -35,8 +36,12 @@ def hybrid(tmp_path: Path) -> Path:
 
 def test_crun_is_the_default_where_it_works(plain: Path) -> None:
     table = discover(Settings(), which=installed(BOTH), cgroup_root=plain)
-    assert (table.default, table.path_of("")) == ("crun", Path("/usr/bin/crun"))
-    assert table.path_of("runc") == Path("/usr/sbin/runc")
+    assert table.default == "crun"
+    assert {name: found.path for name, found in table.runtimes.items()} == {
+        "crun": "/usr/bin/crun",
+        "runc": "/usr/sbin/runc",
+        "io.containerd.runc.v2": "/usr/sbin/runc",
+    }
 
 
 def test_runc_is_the_default_where_crun_refuses_the_cgroups(hybrid: Path) -> None:
@@ -51,7 +56,8 @@ def test_a_hybrid_host_without_controllers_left_is_crun_s(hybrid: Path) -> None:
 @pytest.mark.parametrize("name", ["crun", "runc"])
 def test_the_only_runtime_installed_is_the_default(name: str, hybrid: Path) -> None:
     table = discover(Settings(), which=installed({name: BOTH[name]}), cgroup_root=hybrid)
-    assert (table.default, list(table.runtimes)) == (name, [name])
+    assert table.default == name
+    assert {found.path for found in table.runtimes.values()} == {BOTH[name]}
 
 
 def test_the_users_choice_is_the_default(hybrid: Path) -> None:
@@ -64,29 +70,51 @@ def test_no_runtime_at_all_names_the_package(plain: Path) -> None:
         discover(Settings(), which=installed({}), cgroup_root=plain)
 
 
-def test_a_default_that_is_not_installed_names_the_package(plain: Path) -> None:
-    with pytest.raises(MissingProgram, match=r"default runtime runc .*apt install runc"):
-        discover(Settings(default_runtime="runc"), which=installed({"crun": "/c"}), cgroup_root=plain)
+@pytest.mark.parametrize("name", ["runc", "mine"])
+def test_a_default_that_is_not_installed_is_an_error_only_at_use(name: str, plain: Path) -> None:
+    settings = Settings(default_runtime=name, runtimes={"mine": ConfiguredRuntime("mine")})
+    table = discover(settings, which=installed({"crun": "/c"}), cgroup_root=plain)
+    assert table.default == name
+    with pytest.raises(RuntimeFailed, match=f'exec: "{name}": executable file not found in \\$PATH'):
+        table.lock(name).check_installed()
 
 
-def test_a_configured_runtime_that_is_missing_fails_only_who_uses_it(plain: Path) -> None:
+def test_a_configured_path_need_not_be_there(plain: Path) -> None:
     settings = Settings(runtimes={"mine": ConfiguredRuntime("/opt/mine")})
     table = discover(settings, which=installed(BOTH), cgroup_root=plain)
-    with pytest.raises(RuntimeFailed, match='exec: "/opt/mine": executable file not found'):
-        table.path_of("mine")
-    assert table.path_of("crun") == Path("/usr/bin/crun")
+    assert table.lock("mine").path == "/opt/mine"
+    with pytest.raises(RuntimeFailed, match='exec: "/opt/mine": stat /opt/mine: no such file or directory'):
+        table.lock("mine").check_installed()
 
 
-def test_an_unknown_runtime_is_the_clients_mistake(plain: Path) -> None:
-    table = discover(Settings(), which=installed(BOTH), cgroup_root=plain)
-    with pytest.raises(InvalidParameter, match=r"^unknown or invalid runtime name: nope$"):
-        table.path_of("nope")
-
-
-def test_a_configured_crun_replaces_the_built_in_one(plain: Path) -> None:
+def test_a_configured_crun_replaces_the_stock_one(plain: Path) -> None:
     settings = Settings(runtimes={"crun": ConfiguredRuntime("/opt/crun")})
-    table = discover(settings, which=installed(BOTH | {"/opt/crun": "/opt/crun"}), cgroup_root=plain)
-    assert table.path_of("") == Path("/opt/crun")
+    table = discover(settings, which=installed(BOTH), cgroup_root=plain)
+    assert table.lock("crun").path == "/opt/crun"
+
+
+def test_a_runtime_with_arguments_is_run_by_its_script(plain: Path) -> None:
+    settings = Settings(data_root=Path("/d"), runtimes={"mine": ConfiguredRuntime("runc", ("--debug",))})
+    table = discover(settings, which=installed(BOTH), cgroup_root=plain)
+    (wrapper,) = table.wrappers
+    assert wrapper == Wrapper("mine", "/usr/sbin/runc", ("--debug",))
+    locked = table.lock("mine")
+    assert (locked.path, locked.binary) == (f"/d/runtimes/{wrapper.file_name}", "/usr/sbin/runc")
+    assert locked.wrapper == wrapper
+
+
+def test_a_runtime_with_arguments_that_is_nowhere_needs_no_script(plain: Path) -> None:
+    settings = Settings(runtimes={"mine": ConfiguredRuntime("mine", ("--debug",))})
+    table = discover(settings, which=installed(BOTH), cgroup_root=plain)
+    assert table.wrappers == ()
+    with pytest.raises(RuntimeFailed, match="not found in"):
+        table.lock("mine").check_installed()
+
+
+def test_a_shim_of_containerd_s_is_the_runtime_it_runs(plain: Path) -> None:
+    shim = ConfiguredRuntime(runtime_type="io.containerd.runc.v2", options={"BinaryName": "/opt/other"})
+    table = discover(Settings(runtimes={"mine": shim}), which=installed(BOTH), cgroup_root=plain)
+    assert table.lock("mine").path == "/opt/other"
 
 
 def test_missing_conmon_names_the_package() -> None:

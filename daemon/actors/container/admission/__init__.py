@@ -20,7 +20,6 @@ from daemon.actors.container.admission.limits import RESOURCES
 from daemon.actors.container.admission.merging import merged
 from daemon.actors.container.admission.rules import Case, apply
 from daemon.actors.container.admission.warnings import warnings
-from daemon.errors import InvalidParameter
 from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
 
 __all__ = ["Admitted", "Defaults", "admit"]
@@ -70,8 +69,7 @@ def admit(
     check_parts(case.config, whole, defaults.host)
     check_endpoints(networking, host_config.network_mode, whole, api_version)
     apply(refusals.UNSUPPORTED, case)
-    if whole.runtime not in defaults.runtimes:
-        raise InvalidParameter(f"unknown or invalid runtime name: {whole.runtime}")
+    defaults.runtimes.find(whole.runtime)
     return Admitted(case.config, whole, tuple(warnings(case, image.config)))
 
 

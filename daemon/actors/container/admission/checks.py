@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from daemon import logoptions
 from daemon.actors.container.admission.rules import Case, Rule
 from daemon.actors.container.signals import parse_signal
 from daemon.errors import InvalidParameter
@@ -167,6 +168,7 @@ def check_parts(config: Config, host_config: HostConfig, host: HostFacts) -> Non
     check_ulimits(host_config.ulimits)
     check_sysctls(host_config)
     check_dns(host_config)
+    logoptions.check(host_config.log_config.type, host_config.log_config.config or {})
     for text in host_config.extra_hosts or ():
         parse_extra_host(text)
     for text in host_config.device_cgroup_rules or ():

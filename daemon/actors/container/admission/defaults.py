@@ -17,6 +17,7 @@ from daemon.errors import InvalidParameter
 from daemon.model import BindOptions, Config, HostConfig, LogConfig, Mount, RestartPolicy, Ulimit
 from daemon.runtimes.spec.inputs import HostFacts
 from daemon.runtimes.spec.security import MASKED_PATHS, READONLY_PATHS
+from daemon.runtimes.table import RuntimeTable
 
 Version = tuple[int, int]
 
@@ -25,18 +26,22 @@ Version = tuple[int, int]
 class Defaults:
     """The engine's own part: settings and host, as they are now.
 
-    `runtimes` are the names of all configured runtimes, `hostname` the host's; `shm_size` in bytes.
+    `hostname` is the host's; `shm_size` in bytes.
     """
 
     host: HostFacts
-    runtimes: frozenset[str]
-    default_runtime: str
+    runtimes: RuntimeTable
     hostname: str
     shm_size: int = 64 << 20
     ipc_mode: str = "private"
     cgroupns_mode: str = ""
     cgroup_parent: str = ""
     ulimits: tuple[Ulimit, ...] = ()
+    log_driver: str = "json-file"
+    log_opts: Mapping[str, str] = {}
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
 
 
 def filled(host_config: HostConfig, config: Config, defaults: Defaults, version: Version) -> HostConfig:
@@ -47,8 +52,11 @@ def filled(host_config: HostConfig, config: Config, defaults: Defaults, version:
         ipc_mode=host_config.ipc_mode or ("shareable" if version < (1, 40) else defaults.ipc_mode),
         cgroupns_mode=host_config.cgroupns_mode or _cgroupns_mode(defaults, version),
         cgroup_parent=host_config.cgroup_parent or defaults.cgroup_parent,
-        runtime=host_config.runtime or defaults.default_runtime,
-        log_config=LogConfig(host_config.log_config.type or "json-file", host_config.log_config.config or {}),
+        runtime=host_config.runtime or defaults.runtimes.default,
+        log_config=_log_config(host_config.log_config, defaults),
+        dns=host_config.dns or defaults.dns or host_config.dns,
+        dns_search=host_config.dns_search or defaults.dns_search or host_config.dns_search,
+        dns_options=host_config.dns_options or defaults.dns_options or host_config.dns_options,
         restart_policy=_restart_policy(host_config.restart_policy),
         shm_size=host_config.shm_size or defaults.shm_size,
         memory_swap=_memory_swap(host_config),
@@ -68,7 +76,14 @@ def _network_mode(host_config: HostConfig, config: Config) -> str:
 def _cgroupns_mode(defaults: Defaults, version: Version) -> str:
     if defaults.host.cgroup_version == 1 and version < (1, 41):
         return "host"
-    return defaults.cgroupns_mode or ("host" if defaults.host.cgroup_version == 1 else "private")
+    return defaults.cgroupns_mode or defaults.host.cgroupns_mode
+
+
+def _log_config(own: LogConfig, defaults: Defaults) -> LogConfig:
+    """Return how to log; the engine's options are for the engine's driver, and for no other."""
+    driver = own.type or defaults.log_driver
+    inherited = defaults.log_opts if driver == defaults.log_driver else {}
+    return LogConfig(driver, {**inherited, **(own.config or {})})
 
 
 def _restart_policy(policy: RestartPolicy) -> RestartPolicy:

@@ -80,16 +80,6 @@ UNSUPPORTED: Final = (
         'invalid isolation "{h.isolation}" on linux',
     ),
     Rule(
-        lambda case: case.host_config.log_config.type not in {"json-file", "none"},
-        'logging driver "{h.log_config.type}" is not supported yet: use json-file or none',
-        NotImplementedHere,
-    ),
-    Rule(
-        lambda case: case.host_config.log_config.config,
-        "options of the logging driver (LogConfig.Config) are not supported yet",
-        NotImplementedHere,
-    ),
-    Rule(
         lambda case: case.host_config.restart_policy.name != "no",
         'restart policy "{h.restart_policy.name}" is not supported yet',
         NotImplementedHere,
