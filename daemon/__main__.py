@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from daemon import __version__
-from daemon.configuration import InvalidSettings, load
+from daemon.configuration import InvalidSettings, Source
+from daemon.errors import EngineError
 from daemon.settings import Settings
-from daemon.startup import CannotStart, explained, only_engine_of, pidfile, require_root
+from daemon.startup import CannotStart, only_engine_of, pidfile, require_root
 
 CONFIG_FILE: Final = Path("/etc/longshore/daemon.json")
 PATH_FLAGS: Final = frozenset({"data-root", "exec-root", "pidfile"})
@@ -32,16 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
     config_file, validate = options.pop("config_file"), options.pop("validate")
     try:
-        settings = _settings(options, config_file)
+        source = _source(options, config_file)
+        settings = source.read()
     except InvalidSettings as error:
         print(*_told(error, config_file, each=validate), sep="\n", file=sys.stderr)
         return 1
-    except CannotStart as error:
-        return _say(error)
     if validate:
         print("configuration OK")
         return 0
-    return _serve(settings)
+    return _serve(source, settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,13 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(flags: dict[str, Any], config_file: Path | None) -> Settings:
-    """Join flags and file; paths in flags are the shell's, relative to where it is."""
+def _source(flags: dict[str, Any], config_file: Path | None) -> Source:
+    """Return where the configuration comes from; paths in flags are the shell's, relative to where it is."""
     for key in PATH_FLAGS & flags.keys():
         flags[key] = os.path.abspath(flags[key])
     if "runtimes" in flags:
         flags["runtimes"] = dict(_runtime(given) for given in flags["runtimes"])
-    return load(flags, _content(config_file))
+    named = config_file is not None
+    return Source(flags, Path(os.path.abspath(config_file or CONFIG_FILE)), named)
 
 
 def _runtime(given: str) -> tuple[str, dict[str, str]]:
@@ -77,15 +78,6 @@ def _runtime(given: str) -> tuple[str, dict[str, str]]:
     if not (name and equals and path):
         raise InvalidSettings(f"add-runtime: expected NAME=PATH, got {given!r}")
     return name, {"path": path}
-
-
-def _content(config_file: Path | None) -> bytes | None:
-    """Read the file; only the one that nobody named may be missing."""
-    if config_file is None and not CONFIG_FILE.exists():
-        return None
-    path = config_file or CONFIG_FILE
-    with explained(f"cannot read the configuration file {path}"):
-        return path.read_bytes()
 
 
 def _told(error: InvalidSettings, config_file: Path | None, *, each: bool) -> Sequence[str]:
@@ -99,7 +91,7 @@ def _say(error: BaseException) -> int:
     return 1
 
 
-def _serve(settings: Settings) -> int:
+def _serve(source: Source, settings: Settings) -> int:
     """Run the engine until it is told to stop."""
     # Imported here, because whoever only asks for --version or --validate should not wait for it.
     import trio
@@ -116,8 +108,8 @@ def _serve(settings: Settings) -> int:
             only_engine_of(settings.exec_root),
             pidfile(settings.pidfile or settings.exec_root / "longshored.pid"),
         ):
-            trio.run(run, settings, restrict_keyboard_interrupt_to_checkpoints=True)
-    except* CannotStart as refused:
+            trio.run(run, source, settings, restrict_keyboard_interrupt_to_checkpoints=True)
+    except* (CannotStart, EngineError) as refused:
         status = _say(_first(refused))
     return status
 

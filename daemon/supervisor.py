@@ -1,30 +1,38 @@
 """From settings to a running engine, and back: the nesting here is the order of both.
 
 Actors are up before the first client is let in and stay until the last one is gone.  Stopping never
-touches a container: its monitor keeps it, and the next start finds it again.
+touches a container, unless `live-restore` is off: its monitor keeps it, and the next start finds it again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import resource
 import signal
 import sys
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
 import trio
 
-from daemon.actors.engine import running_engine
+from daemon.actors.configuration.actor import LiveConfiguration
+from daemon.actors.engine import Engine, running_engine
+from daemon.actors.stopping import stop_unless_live_restore
 from daemon.api.app import make_app
 from daemon.api.docker.table import DOCKER
 from daemon.api.listeners import inherited_listener, tcp_listener, tls_listener, unix_listener
 from daemon.api.server import AnyListener, Server
-from daemon.runtimes.discovery import discover, find_conmon
+from daemon.configuration import Source
+from daemon.errors import EngineError
+from daemon.notify import Notifier
+from daemon.runtimes.discovery import find_conmon
 from daemon.settings import Settings
 from daemon.startup import CannotStart, explained
 
@@ -39,8 +47,12 @@ CLIENTS_GRACE_SECONDS: Final = 3.0
 SWITCH_SECONDS: Final = 0.0005
 
 
-async def run(settings: Settings) -> None:
-    """Run the engine until SIGTERM or SIGINT.
+async def run(source: Source, settings: Settings) -> None:
+    """Run the engine until SIGTERM or SIGINT; on SIGHUP, reload its configuration.
+
+    Args:
+        source: where the configuration comes from, again at each reload.
+        settings: what was read there for this start.
 
     Raises:
         CannotStart: something that it needs is missing or in use.
@@ -49,18 +61,44 @@ async def run(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_files()
     os.umask(UMASK)
-    runtimes = discover(settings)
     find_conmon()
-    async with running_engine(settings, runtimes) as engine:
-        server = Server(make_app(engine, DOCKER), grace_seconds=grace_seconds(settings))
-        with ExitStack() as sockets:
-            listeners = [_listen(url, settings, sockets) for url in settings.listen_urls]
-            async with trio.open_nursery() as front:
-                await front.start(server.serve, listeners)
-                LOG.info("listening", hosts=settings.listen_urls, default_runtime=runtimes.default)
-                await _told_to_stop()
-                front.cancel_scope.cancel()
+    notifier = Notifier.from_environment(os.environ)
+    # From the very beginning, because a hangup that nobody receives ends the process.
+    signal.signal(signal.SIGHUP, _too_late)
+    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        async with running_engine(source, settings, notifier) as engine:
+            await _serve(engine, hangups, notifier)
+            await stop_unless_live_restore(engine)
     LOG.info("stopped")
+
+
+async def _serve(engine: Engine, hangups: AsyncIterator[int], notifier: Notifier) -> None:
+    """Let clients in until a signal tells us to stop."""
+    server = Server(make_app(engine, DOCKER))
+    settings = engine.configuration.settings
+    with ExitStack() as sockets:
+        listeners = [_listen(url, settings, sockets) for url in settings.listen_urls]
+        async with trio.open_nursery() as front:
+            await front.start(server.serve, listeners)
+            front.start_soon(_reload_at, hangups, engine.live)
+            _say_ready(engine)
+            notifier.ready()
+            await _told_to_stop()
+            notifier.stopping()
+            server.grace_seconds = grace_seconds(engine.configuration.settings)
+            front.cancel_scope.cancel()
+
+
+def _say_ready(engine: Engine) -> None:
+    configuration = engine.configuration
+    LOG.info(
+        "listening",
+        hosts=configuration.settings.listen_urls,
+        default_runtime=configuration.runtimes.default,
+        generation=configuration.generation,
+    )
+    for warning in configuration.warnings:
+        LOG.warning("configuration", warning=warning)
 
 
 def grace_seconds(settings: Settings) -> float:
@@ -79,6 +117,19 @@ async def _told_to_stop() -> None:
         async for number in received:
             LOG.info("stopping", signal=signal.Signals(number).name)
             return
+
+
+def _too_late(_: int, __: FrameType | None) -> None:
+    """Do nothing at a hangup that came while we stopped: trio raises it again when it stops receiving.
+
+    A handler, because the programs that we start would inherit SIG_IGN.
+    """
+
+
+async def _reload_at(hangups: AsyncIterator[int], live: LiveConfiguration) -> None:
+    async for _ in hangups:
+        with contextlib.suppress(EngineError):  # the actor has logged it, and keeps it for who asks
+            await live.reload()
 
 
 def _listen(url: str, settings: Settings, sockets: ExitStack) -> AnyListener:

@@ -12,11 +12,17 @@ import attrs
 import structlog
 import trio
 
+from daemon import log
+from daemon.actors.configuration.actor import Announcer, ConfigurationActor, LiveConfiguration
+from daemon.actors.configuration.beginning import first_configuration
+from daemon.actors.configuration.deriving import ConfigurationHost, LinuxConfigurationHost
+from daemon.actors.configuration.event import reload_event
+from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
-from daemon.actors.container.snapshot import Stored
+from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.containers import Containers
 from daemon.actors.exec.linux import LinuxExecHost
 from daemon.actors.exec.session import KIND as EXEC
@@ -25,19 +31,23 @@ from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
+from daemon.actors.published import Cell
 from daemon.actors.supervision import Supervision
+from daemon.configuration import Source
 from daemon.graphdrivers.base import GraphDriver
 from daemon.graphdrivers.layers import OverlayLayers
 from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
-from daemon.journal import Journal, open_journal
-from daemon.runtimes.discovery import RuntimeTable
+from daemon.journal import EventDraft, Journal, open_journal
+from daemon.runtimes.discovery import wrappers_directory
+from daemon.runtimes.host import engine_id, read_host
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.seccomp import DEFAULT_PROFILE, SeccompProfiles
 from daemon.runtimes.spec.inputs import HostFacts, host_facts
 from daemon.runtimes.strays import end_strays
+from daemon.runtimes.table import LockedRuntime
 from daemon.settings import Settings
 from daemon.wire import parse_record
 
@@ -49,8 +59,8 @@ JOURNAL: Final = "journal.db"
 class Engine:
     """Everything a handler may ask; reads go to snapshots, writes to mailboxes."""
 
-    settings: Settings
-    runtimes: RuntimeTable
+    id: str
+    live: LiveConfiguration
     host: HostFacts
     journal: Journal
     graph_driver: GraphDriver
@@ -60,13 +70,26 @@ class Engine:
     inotify: Inotify
     hostname: str
 
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration in force: take it once for each operation."""
+        return self.live.current
+
 
 @asynccontextmanager
-async def running_engine(settings: Settings, runtimes: RuntimeTable) -> AsyncGenerator[Engine, None]:
+async def running_engine(
+    source: Source, settings: Settings, announcer: Announcer
+) -> AsyncGenerator[Engine, None]:
     """Recover what the journal knows and run the actors; on leaving, end them, never their containers.
 
+    Args:
+        source: where the configuration is read again for a reload.
+        settings: what was read there for this start.
+        announcer: who is told of reloads.
+
     Raises:
-        Failed: the journal cannot be opened.
+        Failed: the journal cannot be opened, or the disk refuses.
+        MissingProgram: there is no runtime.
 
     """
     layout = Layout(settings.data_root, settings.exec_root)
@@ -77,22 +100,54 @@ async def running_engine(settings: Settings, runtimes: RuntimeTable) -> AsyncGen
     ):
         if journal.set_aside is not None:
             LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
+        known = _known(journal)
+        host = LinuxConfigurationHost(source, wrappers_directory(settings))
+        configuration = await first_configuration(
+            settings, host, journal, known.runtimes, sweep=not _rescued(settings)
+        )
         supervision = Supervision(actors)
-        engine = _assemble(settings, runtimes, layout, journal, supervision)
-        await _recover(engine, supervision)
+        engine = _assemble(configuration, host, layout, journal, supervision)
+        await _recover(engine, known, supervision)
+        supervision.keep("configuration", _configuration_actor(engine, announcer).run)
         try:
             yield engine
         finally:
             actors.cancel_scope.cancel()
 
 
+@attrs.frozen
+class _Known:
+    """What the journal knows of containers and exec sessions."""
+
+    containers: Sequence[Stored]
+    execs: Sequence[ExecRecord]
+
+    @property
+    def runtimes(self) -> Sequence[LockedRuntime]:
+        """The runtimes that containers are tied to."""
+        return [runtime for found in self.containers if (runtime := found.record.runtime) is not None]
+
+
+def _known(journal: Journal) -> _Known:
+    return _Known(
+        [parse_record(record.body, Stored) for record in journal.records(CONTAINER)],
+        [parse_record(record.body, ExecRecord) for record in journal.records(EXEC)],
+    )
+
+
+def _rescued(settings: Settings) -> Sequence[Path]:
+    """Return the damaged journals that are still to be looked at, the latest last."""
+    return sorted(settings.data_root.glob(f"{JOURNAL}.damaged-*"))
+
+
 def _assemble(
-    settings: Settings,
-    runtimes: RuntimeTable,
+    configuration: Configuration,
+    configuration_host: ConfigurationHost,
     layout: Layout,
     journal: Journal,
     supervision: Supervision,
 ) -> Engine:
+    settings = configuration.settings
     facts = host_facts()
     layers = OverlayLayers(settings.data_root / "overlay")
     graph_driver = OverlayDriver(settings.data_root / "overlay", layers)
@@ -100,7 +155,8 @@ def _assemble(
     bundles = Bundles(layout, facts, finder.joined, settings.cgroup_parent or CGROUP_PARENT)
     own_profile = settings.seccomp_profile not in {"", "builtin"}  # the word is dockerd's
     profile = Path(settings.seccomp_profile) if own_profile else DEFAULT_PROFILE
-    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles)
+    inotify = Inotify()
+    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify)
     containers = Containers(host, journal, supervision)
     finder.containers = containers
 
@@ -115,39 +171,56 @@ def _assemble(
         Content(BlobStore(settings.data_root / "blobs"), layers), users_of, settings.data_root / "spool"
     )
     execs = Execs(LinuxExecHost(layout, bundles), journal, supervision, containers)
+
+    def snapshots() -> Iterator[ContainerSnapshot]:
+        return (container.snapshot for container in containers)
+
     return Engine(
-        settings,
-        runtimes,
+        engine_id(read_host().machine_id, settings.data_root),
+        LiveConfiguration(Cell(configuration), configuration_host, snapshots),
         facts,
         journal,
         graph_driver,
         images,
         containers,
         execs,
-        Inotify(),
+        inotify,
         platform.node(),
     )
 
 
-async def _recover(engine: Engine, supervision: Supervision) -> None:
+def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationActor:
+    def event(configuration: Configuration) -> EventDraft:
+        return reload_event(
+            configuration,
+            engine_id=engine.id,
+            hostname=engine.hostname,
+            cgroupns_mode=engine.host.cgroupns_mode,
+        )
+
+    def apply(configuration: Configuration) -> None:
+        log.configure(configuration.settings.lowest_log_level, configuration.settings.log_format)
+
+    return ConfigurationActor(engine.live, engine.journal, announcer, event, apply)
+
+
+async def _recover(engine: Engine, known: _Known, supervision: Supervision) -> None:
     """Show what the journal knows; its actors find out how each thing is now."""
-    containers = [parse_record(record.body, Stored) for record in engine.journal.records(CONTAINER)]
-    execs = [parse_record(record.body, ExecRecord) for record in engine.journal.records(EXEC)]
-    rescue = sorted(engine.settings.data_root.glob(f"{JOURNAL}.damaged-*"))
+    rescue = _rescued(engine.configuration.settings)
     if rescue:
         LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=str(rescue[-1]))
     else:
-        await _clear_up(engine, containers, execs)
+        await _clear_up(engine, known)
     await engine.images.recover(engine.journal, discard=not rescue)
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
-    engine.containers.recover(containers)
-    engine.execs.recover(execs)
+    engine.containers.recover(known.containers)
+    engine.execs.recover(known.execs)
 
 
-async def _clear_up(engine: Engine, containers: Sequence[Stored], execs: Sequence[ExecRecord]) -> None:
+async def _clear_up(engine: Engine, known: _Known) -> None:
     """Clear away what is in no record: a crash came between the making and the writing."""
-    runs = (*(found.run for found in containers), *(found.run for found in execs))
-    known = {(run.monitor_pid, run.monitor_started_ticks) for run in runs if run is not None}
-    await end_strays(engine.settings.exec_root, known)
-    await engine.graph_driver.prune({found.record.id for found in containers})
-    await engine.execs.host.prune({record.id for record in execs})
+    runs = (*(found.run for found in known.containers), *(found.run for found in known.execs))
+    monitors = {(run.monitor_pid, run.monitor_started_ticks) for run in runs if run is not None}
+    await end_strays(engine.configuration.settings.exec_root, monitors)
+    await engine.graph_driver.prune({found.record.id for found in known.containers})
+    await engine.execs.host.prune({record.id for record in known.execs})

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.clients.cli import Docker, connect, import_busybox
-from tests.clients.engine import Engine, running
+from tests.clients.engine import Engine, configure, running
+from tests.clients.http_api import Api
 from tests.clients.leaks import leftovers
 
 
@@ -24,27 +23,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the image busybox, stopped in the end; nothing of it may be left."""
     root = tmp_path_factory.mktemp("engine")
-    with running(root) as engine:
+    with running(root, "--debug") as engine:
         cli = connect(engine.url, root / "home")
         import_busybox(cli)
         assert leftovers(root, ()), "whoever cannot see a running engine will not see what it leaves"
         yield engine
         cli.remove_all()
-        ids = _containers_ever(cli)
+        ids = cli.ids_ever()
     left = leftovers(root, ids)
     tracebacks = [line for line in engine.log.splitlines() if "Traceback" in line]
     shutil.rmtree(root / "data", ignore_errors=True)
     assert not left, "\n".join(left)
     assert not tracebacks, "\n".join(tracebacks)
-
-
-def _containers_ever(cli: Docker) -> set[str]:
-    """Read from the events, which miss none, which containers there have been."""
-    until = f"{time.time():.9f}"  # "now" would be the second that has begun
-    options = ("--since", "1", "--until", until, "--filter", "event=create", "--filter", "type=container")
-    return {
-        json.loads(line)["Actor"]["ID"] for line in cli("events", *options, "--format", "{{json .}}").lines
-    }
 
 
 @pytest.fixture
@@ -53,3 +43,12 @@ def docker(engine: Engine) -> Iterator[Docker]:
     cli = connect(engine.url, engine.root / "home")
     yield cli
     cli.remove_all()
+
+
+@pytest.fixture
+def api(engine: Engine) -> Iterator[Api]:
+    """Plain HTTP, and an engine that has nothing configured for the next test."""
+    api = Api(engine.socket_path)
+    yield api
+    configure(engine.root, {})
+    api.reload()

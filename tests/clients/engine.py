@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -49,6 +52,36 @@ class Engine:
             raise
         return connection
 
+    def hang_up(self) -> None:
+        """Tell it to read its configuration again; it does so later."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """Tell it to stop, and wait until it has."""
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Let it die as in a crash."""
+        self.process.kill()
+        self.process.wait()
+
+
+def configure(root: Path, document: Mapping[str, Any] | str) -> None:
+    """Give the engine at `root` another daemon.json, in one step; text is for what is no JSON."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    new = root / "daemon.json.new"
+    new.write_text(text)
+    new.rename(root / "daemon.json")
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
+    """Return as soon as something holds, which nobody tells us of."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
 
 def command(root: Path, *arguments: str) -> list[str]:
     """Return the command line of an engine whose state is all under `root`."""
@@ -60,29 +93,42 @@ def command(root: Path, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def running(root: Path, *arguments: str) -> Generator[Engine, None, None]:
-    """Run an engine with its state under `root` until the block ends.
-
-    An engine that has not stopped in time is killed, which is an error.
-    """
-    (root / "daemon.json").write_text("{}")
-    with (root / "log").open("wb") as log:
+def launched(
+    root: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Generator[Engine, None, None]:
+    """Begin an engine with its state under `root`; it may not survive its start, nor does it the block."""
+    if not (root / "daemon.json").exists():
+        configure(root, {})
+    with (root / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(root, "--debug", *arguments),
+            command(root, *arguments),
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env={**os.environ, **(environment or {})},
         )
-    engine = Engine(root, process)
     try:
-        _wait_until_it_answers(engine)
-        yield engine
-        process.terminate()
-        process.wait(STOP_SECONDS)
+        yield Engine(root, process)
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running(
+    root: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Generator[Engine, None, None]:
+    """Run an engine with its state under `root` until the block ends.
+
+    An engine that has not stopped in time is killed, which is an error.
+    """
+    with launched(root, *arguments, environment=environment) as engine:
+        _wait_until_it_answers(engine)
+        try:
+            yield engine
+        finally:
+            engine.stop()
 
 
 def _wait_until_it_answers(engine: Engine) -> None:
@@ -90,10 +136,17 @@ def _wait_until_it_answers(engine: Engine) -> None:
     while time.monotonic() < deadline:
         if engine.process.poll() is not None:
             break
-        try:
-            engine.connect().close()
-        except OSError:
-            time.sleep(0.02)
-        else:
+        if _answers(engine):
             return
+        time.sleep(0.02)
     raise RuntimeError(f"the engine did not start:\n{engine.log}")
+
+
+def _answers(engine: Engine) -> bool:
+    """Whether it serves: a connection alone would be accepted by the kernel."""
+    try:
+        with engine.connect() as connection:
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return bool(connection.recv(1))
+    except OSError:
+        return False

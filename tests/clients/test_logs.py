@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.clients.cli import Docker
 from tests.clients.engine import Engine
@@ -116,3 +119,76 @@ def test_attach_replays_logs_if_asked_to(engine: Engine, docker: Docker) -> None
 
 def test_logs_of_a_container_that_never_ran_are_empty(docker: Docker) -> None:
     assert docker("logs", docker("create", "busybox").out.strip()).out == ""
+
+
+# --- a log with a maximum size
+
+SIZED = ("--log-opt", "max-size=10k")
+
+
+def log_size_bytes(docker: Docker, container: str) -> int:
+    return Path(docker.inspect(container)["LogPath"]).stat().st_size
+
+
+def test_a_log_is_no_larger_than_its_maximum_and_keeps_what_came_last(docker: Docker) -> None:
+    container = finished(docker, "seq 1 20000", *SIZED)
+    kept = docker("logs", container).lines
+    assert 0 < log_size_bytes(docker, container) <= 10_000
+    assert kept == [str(n) for n in range(20_001 - len(kept), 20_001)]
+    assert docker("logs", "--tail", "2", container).lines == ["19999", "20000"]
+    log_config = docker.inspect(container)["HostConfig"]["LogConfig"]
+    assert log_config == {"Type": "json-file", "Config": {"max-size": "10k"}}
+
+
+def test_a_follower_sees_every_line_across_replacements(docker: Docker) -> None:
+    script = "while read n && [ $n != end ]; do seq $n $((n + 49)); done"
+    container = docker.detached("-i", *SIZED, "busybox", "sh", "-c", script)
+    log = Path(docker.inspect(container)["LogPath"])
+    replacements, before = 0, log.stat().st_ino
+    following, attached = docker.start("logs", "-f", container), docker.start("attach", container)
+    assert following.stdout is not None
+    assert attached.stdin is not None
+    for first in range(1, 1000, 50):
+        attached.stdin.write(f"{first}\n".encode())
+        attached.stdin.flush()
+        # The next lines are asked for when these have been followed: no log is replaced unread.
+        assert [int(following.stdout.readline()) for _ in range(50)] == list(range(first, first + 50))
+        assert log.stat().st_size <= 10_000
+        replacements += log.stat().st_ino != before
+        before = log.stat().st_ino
+    attached.stdin.write(b"end\n")
+    attached.stdin.flush()
+    assert following.stdout.read() == b""
+    assert replacements > 2
+    assert (attached.wait(20), following.wait(20)) == (0, 0)
+    for client in (following, attached):
+        client.communicate()
+
+
+def test_a_log_that_is_full_when_its_container_starts_again_begins_anew(docker: Docker) -> None:
+    container = docker("create", *SIZED, "busybox", "seq", "180").out.strip()  # 8.6 kB
+    kept = []
+    for _ in range(3):
+        docker("start", "--attach", container)
+        kept.append(len(docker("logs", container).lines))
+    assert kept == [180, 360, 180]
+
+
+def test_labels_and_variables_named_by_log_options_are_details(docker: Docker) -> None:
+    options = ("--label", "tier=front end", "-e", "STAGE=test", "--log-opt", "labels=tier,none")
+    container = finished(docker, "echo said", *options, "--log-opt", "env=STAGE")
+    assert docker("logs", "--details", container).out == "STAGE=test,tier=front%20end said\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("max-size=10x", "invalid size: '10x'"),
+        ("colour=red", "unknown log opt 'colour' for json-file log driver"),
+        ("tag=x", "not supported yet"),
+    ],
+)
+def test_a_log_option_that_cannot_be_honoured_is_refused(docker: Docker, option: str, text: str) -> None:
+    refused = docker("create", "--log-opt", option, "busybox", ok=False)
+    assert refused.code != 0
+    assert text in refused.err

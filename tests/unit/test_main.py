@@ -11,10 +11,12 @@ import pytest
 
 import daemon.__main__ as command
 from daemon import __version__
+from daemon.configuration import Source
+from daemon.errors import Failed
 from daemon.settings import ConfiguredRuntime, Settings
 from daemon.startup import CannotStart, MissingProgram
 
-Engine = Callable[[Settings], None]
+Engine = Callable[[Source, Settings], None]
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +29,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
     """Have something else run in the supervisor's place."""
 
     def replace(run: Engine) -> None:
-        async def fake(settings: Settings) -> None:
-            run(settings)
+        async def fake(source: Source, settings: Settings) -> None:
+            run(source, settings)
 
         supervisor = types.ModuleType("daemon.supervisor")
         supervisor.run = fake  # type: ignore[attr-defined]
@@ -89,7 +91,8 @@ def test_an_invalid_configuration_is_one_line_and_status_1(
 def test_a_named_configuration_that_cannot_be_read_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--config-file", "/no/such/file"]) == 1
     assert capsys.readouterr().err == (
-        "longshored: cannot read the configuration file /no/such/file: No such file or directory\n"
+        "longshored: invalid configuration (/no/such/file and flags): "
+        "cannot read the configuration file /no/such/file: No such file or directory\n"
     )
 
 
@@ -104,7 +107,7 @@ def test_flags_reach_the_engine(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     given: list[Settings] = []
-    engine(given.append)
+    engine(lambda _, settings: given.append(settings))
     arguments = [
         "-H",
         "unix:///a",
@@ -129,10 +132,29 @@ def test_flags_reach_the_engine(
     )
 
 
+def test_what_is_read_again_is_the_same_file_wherever_the_engine_has_gone(
+    engine: Callable[[Engine], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("daemon.json")
+    file.write_text('{"labels": ["a=b"]}')
+    again: list[Settings] = []
+
+    def reload(source: Source, settings: Settings) -> None:
+        assert settings.labels == ("a=b",)
+        file.write_text('{"labels": ["c=d"]}')
+        monkeypatch.chdir("/")
+        again.append(source.read())
+
+    engine(reload)
+    assert command.main(["--config-file", "daemon.json", "--data-root", "data", "--exec-root", "exec"]) == 0
+    assert again == [Settings(labels=("c=d",), data_root=tmp_path / "data", exec_root=tmp_path / "exec")]
+
+
 def test_the_pidfile_is_there_while_the_engine_runs(engine: Callable[[Engine], None], tmp_path: Path) -> None:
     seen: list[bool] = []
     pidfile = tmp_path / "pid"
-    engine(lambda _: seen.append(pidfile.exists()))
+    engine(lambda *_: seen.append(pidfile.exists()))
     assert command.main([*roots(tmp_path), "--pidfile", str(pidfile)]) == 0
     assert (seen, pidfile.exists()) == ([True], False)
 
@@ -143,6 +165,7 @@ def test_the_pidfile_is_there_while_the_engine_runs(engine: Callable[[Engine], N
         (MissingProgram("conmon", "conmon"), "conmon not found: apt install conmon"),
         (CannotStart("unix:///x: Address already in use"), "unix:///x: Address already in use"),
         (ExceptionGroup("", [ExceptionGroup("", [CannotStart("inside")])]), "inside"),
+        (Failed("the disk is full"), "the disk is full"),
     ],
 )
 def test_what_keeps_the_engine_from_starting_is_one_line_and_status_1(
@@ -152,7 +175,7 @@ def test_what_keeps_the_engine_from_starting_is_one_line_and_status_1(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(_: Settings) -> None:
+    def fail(*_: object) -> None:
         raise error
 
     engine(fail)
@@ -161,7 +184,7 @@ def test_what_keeps_the_engine_from_starting_is_one_line_and_status_1(
 
 
 def test_a_bug_is_not_disguised(engine: Callable[[Engine], None], tmp_path: Path) -> None:
-    def fail(_: Settings) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     engine(fail)
@@ -175,7 +198,7 @@ def test_who_is_not_root_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    engine(lambda _: None)
+    engine(lambda *_: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert command.main(roots(tmp_path)) == 1
     assert "must run as root" in capsys.readouterr().err

@@ -9,24 +9,25 @@ from __future__ import annotations
 import os
 import platform
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from daemon import __version__
 from daemon.api.timestamps import rfc3339
-from daemon.api.versions import NEWEST, OLDEST
+from daemon.api.versions import NEWEST, OLDEST, ApiVersion
 from daemon.runtimes.host import Host
+from daemon.runtimes.table import Runtime, RuntimeTable
+from daemon.settings import Settings
 
 if TYPE_CHECKING:
+    from daemon.actors.configuration.actor import LiveConfiguration
     from daemon.actors.engine import Engine
 
+FEATURES: Final = "org.opencontainers.runtime-spec.features"
+FEATURES_SINCE: Final = (1, 44)
 INDEX: Final = "https://index.docker.io/v1/"
-REGISTRIES: Final[Mapping[str, Any]] = {
-    "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-    "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}},
-    "Mirrors": [],
-}
 PLUGINS: Final[Mapping[str, Any]] = {
     "Volume": ["local"],
     "Network": ["host", "null"],
@@ -79,26 +80,35 @@ def version_document(engine: Engine, host: Host) -> dict[str, Any]:
     }
 
 
-def info_document(engine: Engine, host: Host) -> dict[str, Any]:
-    """Return what `/info` answers."""
+def info_document(engine: Engine, host: Host, version: ApiVersion) -> dict[str, Any]:
+    """Return what `/info` answers to a request of an API version."""
+    configuration = engine.configuration
     limits = _limits(engine, host)
     return {
-        **_identity(engine, host),
+        **_identity(engine, host, configuration.settings),
         **_counts(engine),
         **limits,
-        **_runtimes(engine),
-        **_surroundings(engine),
-        "SecurityOptions": _security_options(engine, host),
+        **_runtimes(engine, configuration.runtimes, version),
+        **_surroundings(engine, configuration.settings),
+        "RegistryConfig": registry_config(configuration.settings),
+        "SecurityOptions": _security_options(engine, host, configuration.settings),
         "Swarm": NO_SWARM,
         "Plugins": PLUGINS,
-        "Warnings": [text for name, text in WARNINGS.items() if not limits[name]],
+        "Warnings": [*(text for name, text in WARNINGS.items() if not limits[name]), *_warnings(engine.live)],
     }
 
 
-def _identity(engine: Engine, host: Host) -> dict[str, Any]:
-    settings = engine.settings
+def _warnings(live: LiveConfiguration) -> Iterator[str]:
+    """Say what whoever looks at 3 a.m. has to know of the configuration."""
+    if live.refusal is not None:
+        text = f"the reload at {rfc3339(live.refusal.at_ns)} was refused: {'; '.join(live.refusal.problems)}"
+        yield f"WARNING: the configuration of generation {live.current.generation} stays: {text}"
+    yield from (f"WARNING: {warning}" for warning in live.current.warnings)
+
+
+def _identity(engine: Engine, host: Host, settings: Settings) -> dict[str, Any]:
     return {
-        "ID": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{host.machine_id}:{settings.data_root}")),
+        "ID": engine.id,
         "Name": host.name,
         "ServerVersion": __version__,
         "OperatingSystem": host.operating_system,
@@ -144,10 +154,9 @@ def _limits(engine: Engine, host: Host) -> dict[str, bool]:
     }
 
 
-def _runtimes(engine: Engine) -> dict[str, Any]:
-    table = engine.runtimes
+def _runtimes(engine: Engine, table: RuntimeTable, version: ApiVersion) -> dict[str, Any]:
     return {
-        "Runtimes": {name: {"path": runtime.configured} for name, runtime in table.runtimes.items()},
+        "Runtimes": {name: _runtime(found, version) for name, found in table.runtimes.items()},
         "DefaultRuntime": table.default,
         "InitBinary": engine.host.init_path.name,
         "CgroupDriver": "cgroupfs",
@@ -155,19 +164,27 @@ def _runtimes(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _surroundings(engine: Engine) -> dict[str, Any]:
+def _runtime(runtime: Runtime, version: ApiVersion) -> dict[str, Any]:
+    shown: dict[str, Any] = {"path": runtime.configured}
+    if runtime.arguments:
+        shown["runtimeArgs"] = list(runtime.arguments)
+    if runtime.features is not None and version >= FEATURES_SINCE:
+        shown["status"] = {FEATURES: orjson.dumps(runtime.features).decode()}
+    return shown
+
+
+def _surroundings(engine: Engine, settings: Settings) -> dict[str, Any]:
     return {
         "Driver": engine.graph_driver.name,
         "DriverStatus": [],
-        "LoggingDriver": "json-file",
-        "Debug": engine.settings.debug,
+        "LoggingDriver": settings.log_driver,
+        "Debug": settings.debug,
         "ExperimentalBuild": False,
-        "LiveRestoreEnabled": True,  # containers never end with the engine
+        "LiveRestoreEnabled": settings.live_restore,
         "NEventsListener": 0,
         "NFd": len(os.listdir("/proc/self/fd")),
         "NGoroutines": 0,
         "IndexServerAddress": INDEX,
-        "RegistryConfig": REGISTRIES,
         "GenericResources": None,
         "HttpProxy": os.environ.get("HTTP_PROXY", ""),
         "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
@@ -178,11 +195,23 @@ def _surroundings(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _security_options(engine: Engine, host: Host) -> list[str]:
-    settings = engine.settings
-    own_cgroupns = settings.default_cgroupns_mode or (
-        "private" if engine.host.cgroup_version == 2 else "host"
-    )
+def registry_config(settings: Settings) -> dict[str, Any]:
+    """Return how registries are reached: those of this host need no TLS, as with dockerd."""
+    insecure = settings.insecure_registries
+    official = {"Mirrors": [mirror.rstrip("/") + "/" for mirror in settings.registry_mirrors], "Secure": True}
+    indexes = {"docker.io": {"Name": "docker.io", **official, "Official": True}}
+    for name in insecure:
+        if "/" not in name:
+            indexes[name] = {"Name": name, "Mirrors": [], "Secure": False, "Official": False}
+    return {
+        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8", *(name for name in insecure if "/" in name)],
+        "IndexConfigs": indexes,
+        "Mirrors": official["Mirrors"],
+    }
+
+
+def _security_options(engine: Engine, host: Host, settings: Settings) -> list[str]:
+    own_cgroupns = settings.default_cgroupns_mode or engine.host.cgroupns_mode
     profile = {"": "default", "builtin": "default"}.get(settings.seccomp_profile, settings.seccomp_profile)
     options = {
         f"name=seccomp,profile={profile}": host.has_seccomp,

@@ -11,6 +11,7 @@ from quart import Blueprint, Response
 from daemon.api import answers
 from daemon.api.app import engine
 from daemon.api.docker.info import info_document, version_document
+from daemon.api.versions import api_version
 from daemon.errors import NotFound, NotImplementedHere
 from daemon.runtimes.host import Host, read_host
 
@@ -54,7 +55,7 @@ async def version() -> Response:
 @routes.get("/info")
 async def info() -> Response:
     """Tell how the engine is and what its host can do."""
-    return answers.json(info_document(engine(), host()))
+    return answers.json(info_document(engine(), host(), api_version()))
 
 
 @routes.post("/auth")

@@ -6,10 +6,23 @@ from typing import Final
 
 from quart import Blueprint
 
-from daemon.api.docker import absent, attach, containers, events, exec, images, lifecycle, logs, swarm, system
+from daemon.api.docker import (
+    absent,
+    attach,
+    configuration,
+    containers,
+    events,
+    exec,
+    images,
+    lifecycle,
+    logs,
+    swarm,
+    system,
+)
 
 DOCKER: Final[tuple[Blueprint, ...]] = (
     system.routes,
+    configuration.routes,
     swarm.routes,
     images.blueprint,
     events.routes,

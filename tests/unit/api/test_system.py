@@ -7,13 +7,18 @@ import attrs
 import pytest
 
 from daemon import __version__
+from daemon.actors.configuration.actor import LiveConfiguration, Refusal
+from daemon.actors.configuration.value import Configuration, changes
 from daemon.actors.engine import Engine
 from daemon.api.app import Application, make_app
 from daemon.api.docker import swarm, system
+from daemon.api.docker.info import FEATURES, registry_config
 from daemon.api.docker.swarm import NO_MANAGER
-from daemon.runtimes.discovery import Runtime, RuntimeTable
 from daemon.runtimes.spec.inputs import HostFacts
+from daemon.runtimes.table import RuntimeTable
 from daemon.settings import Settings
+from tests.unit.actors.configurations import a_live_configuration
+from tests.unit.runtimes.tables import a_runtime, a_table
 
 from .serving import read_all, request, serving
 
@@ -43,25 +48,35 @@ class FakeDriver:
 class FakeEngine:
     """What these routes ask of an engine."""
 
-    settings: Settings
+    id: str
+    live: LiveConfiguration
     containers: tuple[FakeContainer, ...]
     images: tuple[str, ...]
     graph_driver: FakeDriver
-    runtimes: RuntimeTable
     host: HostFacts
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.live.current
 
 
 @pytest.fixture
-def app() -> Application:
+def live() -> LiveConfiguration:
+    settings = Settings(labels=("a=b",), data_root=Path("/data"))
+    crun = attrs.evolve(a_runtime("crun"), configured="crun", features={"ociVersionMin": "1.0.0"})
+    mine = attrs.evolve(a_runtime("mine", "/opt/mine"), arguments=("--debug",))
+    return a_live_configuration(settings, RuntimeTable({"crun": crun, "mine": mine}, "crun"))
+
+
+@pytest.fixture
+def app(live: LiveConfiguration) -> Application:
     states = [(True, False), (True, True), (False, False), (False, False)]
     engine = FakeEngine(
-        settings=Settings(labels=("a=b",), data_root=Path("/data")),
+        id="the-engine",
+        live=live,
         containers=tuple(FakeContainer(Shown(running, paused)) for running, paused in states),
         images=("an image",),
         graph_driver=FakeDriver(),
-        runtimes=RuntimeTable(
-            {"crun": Runtime("crun", Path("/usr/bin/crun")), "mine": Runtime("/opt/mine", None)}, "crun"
-        ),
         host=HostFacts(2, {}, frozenset(), (6, 1), 4),
     )
     return make_app(cast("Engine", engine), [system.routes, swarm.routes])
@@ -112,13 +127,78 @@ async def test_info_counts_what_there_is(app: Application) -> None:
 
 async def test_info_tells_how_the_engine_is_set_up(app: Application) -> None:
     document = await get(app, "/info")
-    assert document["Runtimes"] == {"crun": {"path": "crun"}, "mine": {"path": "/opt/mine"}}
     assert (document["DefaultRuntime"], document["Driver"]) == ("crun", "overlay2")
     assert (document["CgroupVersion"], document["CgroupDriver"], document["NCPU"]) == ("2", "cgroupfs", 4)
     assert (document["Labels"], document["DockerRootDir"]) == (["a=b"], "/data")
     assert document["Swarm"]["LocalNodeState"] == "inactive"
     assert "name=cgroupns" in document["SecurityOptions"]
     assert document["MemTotal"] > 0
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("1.43", {}), ("1.44", {"status": {FEATURES: '{"ociVersionMin":"1.0.0"}'}})],
+)
+async def test_info_shows_runtimes_as_configured_and_what_they_tell(
+    app: Application, version: str, status: dict[str, Any]
+) -> None:
+    assert (await get(app, f"/v{version}/info"))["Runtimes"] == {
+        "crun": {"path": "crun", **status},
+        "mine": {"path": "/opt/mine", "runtimeArgs": ["--debug"]},
+    }
+
+
+async def test_info_warns_of_nothing_that_is_in_order(app: Application) -> None:
+    assert not [text for text in (await get(app, "/info"))["Warnings"] if "configuration" in text]
+
+
+async def test_info_warns_of_a_reload_that_was_refused(app: Application, live: LiveConfiguration) -> None:
+    live.refusal = Refusal(0, ("mtu: no", "bip: no"))
+    assert (
+        "WARNING: the configuration of generation 0 stays: "
+        "the reload at 1970-01-01T00:00:00Z was refused: mtu: no; bip: no"
+    ) in (await get(app, "/info"))["Warnings"]
+
+
+async def test_info_warns_of_what_waits_for_a_restart(app: Application, live: LiveConfiguration) -> None:
+    pending = changes(live.current.settings, attrs.evolve(live.current.settings, mtu=1400))
+    live.cell.publish(attrs.evolve(live.current, pending=pending))
+    warning = "WARNING: mtu: the new value takes effect after a restart of the engine"
+    assert warning in (await get(app, "/info"))["Warnings"]
+
+
+async def test_info_follows_a_reload(app: Application, live: LiveConfiguration) -> None:
+    settings = attrs.evolve(live.current.settings, labels=("c=d",), debug=True, live_restore=False)
+    live.cell.publish(Configuration(settings, a_table("runc")))
+    document = await get(app, "/info")
+    assert (document["Labels"], document["Debug"], document["LiveRestoreEnabled"]) == (["c=d"], True, False)
+    assert (document["DefaultRuntime"], [*document["Runtimes"]]) == ("runc", ["runc"])
+
+
+def test_registries_of_this_host_need_no_tls() -> None:
+    assert registry_config(Settings()) == {
+        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+        "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}},
+        "Mirrors": [],
+    }
+
+
+def test_insecure_registries_are_names_or_networks() -> None:
+    shown = registry_config(Settings(insecure_registries=("reg.example:5000", "10.0.0.0/8")))
+    assert shown["InsecureRegistryCIDRs"] == ["::1/128", "127.0.0.0/8", "10.0.0.0/8"]
+    assert [*shown["IndexConfigs"]] == ["docker.io", "reg.example:5000"]
+    assert shown["IndexConfigs"]["reg.example:5000"] == {
+        "Name": "reg.example:5000",
+        "Mirrors": [],
+        "Secure": False,
+        "Official": False,
+    }
+
+
+def test_mirrors_are_of_the_official_registry_and_end_in_a_slash() -> None:
+    shown = registry_config(Settings(registry_mirrors=("https://a.example", "https://b.example/")))
+    assert shown["Mirrors"] == ["https://a.example/", "https://b.example/"]
+    assert shown["IndexConfigs"]["docker.io"]["Mirrors"] == shown["Mirrors"]
 
 
 async def test_engine_keeps_its_id(app: Application) -> None:

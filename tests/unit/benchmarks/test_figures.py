@@ -37,6 +37,7 @@ def test_figures_are_found_by_name() -> None:
 def test_ratio_to_nothing_is_unknown() -> None:
     assert ratio(4, 2) == pytest.approx(2)
     assert ratio(3, 0) is None
+    assert ratio(-1, 2) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+import attrs
+
 from benchmarks.figures import Bar, Statistic, summarize
 from benchmarks.report import Report, Row
 
@@ -60,6 +62,15 @@ def test_an_engine_that_is_missing_is_named_with_the_reason() -> None:
         "podman is missing: podman is not installed"
         in report(row({}), missing={"podman": "podman is not installed"}).text()
     )
+
+
+def test_an_engine_that_cannot_take_part_is_named_with_the_reason_and_its_measures() -> None:
+    unable = {"dockerd": "it reloads on SIGHUP alone", "podman": "not in this run"}
+    rows = [attrs.evolve(row({"longshore": [30]}), name=name, unable=unable) for name in ("start", "end")]
+    text = report(*rows).text()
+    assert cells(text) == ["start", "ms", "median", "30.00", "-", "cannot", "-", "-"]
+    assert "  start, end on dockerd: it reloads on SIGHUP alone" in text
+    assert "podman" not in text
 
 
 def test_each_bar_is_judged() -> None:

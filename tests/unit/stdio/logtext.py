@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import attrs
 
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.logformat import STDERR, STDOUT, parse, time_ns
+from daemon.runtimes.logrotation import RotatedLog
 from daemon.runtimes.logs import Ending, Selection, existing, followed
 
 START_NS = 1_790_000_000 * 10**9
@@ -46,23 +46,23 @@ def sound_lines(block: bytes, streams: frozenset[bytes]) -> list[bytes]:
     return [text for text, record in found if record is not None and record.stream in streams]
 
 
-async def read(path: Path, selection: Selection) -> bytes:
+async def read(log: RotatedLog, selection: Selection) -> bytes:
     """Return all that is selected of what there is."""
-    return b"".join([block async for block in existing(path, selection)])
+    return b"".join([block async for block in existing(log, selection)])
 
 
 @attrs.define
 class Reading:
     """A follower at work, and what it has read so far."""
 
-    path: Path
+    log: RotatedLog
     ending: Ending
     selection: Selection = attrs.field(factory=Selection)
     inotify: Inotify = attrs.field(factory=Inotify)
     read: bytes = b""
 
     async def run(self) -> None:
-        async for block in followed(self.path, self.selection, self.ending, self.inotify):
+        async for block in followed(self.log, self.selection, self.ending, self.inotify):
             self.read += block
 
 

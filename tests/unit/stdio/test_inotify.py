@@ -51,6 +51,27 @@ async def test_a_file_that_appears_beside_it_is_a_change(tmp_path: Path) -> None
         await watch.changed()
 
 
+async def test_a_directory_alone_can_be_watched(tmp_path: Path) -> None:
+    [path] = files(tmp_path, 1)
+    hub, woken = Inotify(), trio.Event()
+
+    async def wait(watch: Watch) -> None:
+        await watch.changed()
+        woken.set()
+
+    with (
+        hub.watch_directory(path.parent) as directory,
+        hub.watch(str(path), path.parent) as both,
+        trio.fail_after(SECONDS),
+    ):
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(wait, directory)
+            append(path)
+            await both.changed()
+            assert not woken.is_set()
+            path.rename(path.with_name("other"))
+
+
 async def test_each_watcher_is_woken_for_its_own_file(tmp_path: Path) -> None:
     first, second = files(tmp_path, 2)
     hub = Inotify()

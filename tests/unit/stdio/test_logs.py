@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from daemon.runtimes.logfile import LONGEST_LINE_BYTES
 from daemon.runtimes.logformat import STDERR, STDOUT, parse, time_ns, utc
+from daemon.runtimes.logrotation import RotatedLog
 from daemon.runtimes.logs import NO_END_NS, Selection, existing
 from tests.unit.stdio.logtext import START_NS, Reading, line, naively, read, sound_lines
 
@@ -74,7 +75,7 @@ def check(log: bytes, selection: Selection) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "log")
         path.write_bytes(log)
-        got = trio.run(read, path, selection)
+        got = trio.run(read, RotatedLog(path), selection)
     found, wanted = sound_lines(got, selection.streams), naively(log, selection)
     assert [text[:80] for text in found] == [text[:80] for text in wanted]
 
@@ -99,7 +100,7 @@ async def test_a_long_log_is_cut_at_exact_nanoseconds(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(line(START_NS + n, b"%d" % n) for n in range(20_000)))
     part = Selection(since_ns=START_NS + 7_001, until_ns=START_NS + 13_002)
-    got = [parse(text) for text in (await read(path, part)).split(b"\n")[:-1]]
+    got = [parse(text) for text in (await read(RotatedLog(path), part)).split(b"\n")[:-1]]
     assert [record.text for record in got if record] == [b"%d" % n for n in range(7_001, 13_003)]
 
 
@@ -109,7 +110,7 @@ async def test_a_time_that_does_not_exist_misleads_nobody(tmp_path: Path) -> Non
     impossible = line(START_NS, b"x" * 1000).replace(b"2026-09-21", b"2026-99-99")
     times = [line(START_NS + n, b"%d" % n) + damaged + impossible for n in range(200)]
     path.write_bytes(b"".join(times))
-    got = await read(path, Selection(since_ns=START_NS + 150, until_ns=START_NS + 151))
+    got = await read(RotatedLog(path), Selection(since_ns=START_NS + 150, until_ns=START_NS + 151))
     assert got.startswith(line(START_NS + 150, b"150"))
     assert b"F 149\n" not in got
     assert b"F 151\n" in got
@@ -121,18 +122,18 @@ async def test_the_tail_of_a_huge_log_costs_only_the_tail(tmp_path: Path) -> Non
     with path.open("wb") as log:
         log.seek(10**12)  # a reader from the front would not come to an end
         log.write(b"\n" + b"".join(line(START_NS, b"%d" % n) for n in range(30)))
-    assert (await read(path, Selection(tail=2))).endswith(b" 28\n" + line(START_NS, b"29"))
+    assert (await read(RotatedLog(path), Selection(tail=2))).endswith(b" 28\n" + line(START_NS, b"29"))
 
 
 async def test_a_log_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    assert await read(tmp_path / "none", Selection(tail=3)) == b""
+    assert await read(RotatedLog(tmp_path / "none"), Selection(tail=3)) == b""
 
 
 async def test_what_is_written_while_it_is_read_is_not_part_of_a_plain_answer(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(line(START_NS, b"w" * 8000) * 50)
     got = b""
-    async for block in existing(path, Selection()):
+    async for block in existing(RotatedLog(path), Selection()):
         got += block
         with path.open("ab") as log:
             log.write(line(START_NS, b"late"))
@@ -143,7 +144,7 @@ async def test_a_follower_reads_on_until_the_run_ends(tmp_path: Path, nursery: t
     path = tmp_path / "log"
     path.write_bytes(line(START_NS, b"first"))
     run = FakeRun()
-    reading = Reading(path, run)
+    reading = Reading(RotatedLog(path), run)
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as tasks:
             tasks.start_soon(reading.run)
@@ -163,7 +164,7 @@ async def test_what_was_written_just_before_the_end_is_read(tmp_path: Path) -> N
     path = tmp_path / "log"
     path.write_bytes(b"")
     run = FakeRun()
-    reading = Reading(path, run)
+    reading = Reading(RotatedLog(path), run)
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as tasks:
             tasks.start_soon(reading.run)
@@ -177,7 +178,7 @@ async def test_a_rotated_log_is_followed_into_its_successor(tmp_path: Path) -> N
     path = tmp_path / "log"
     path.write_bytes(line(START_NS, b"1") * 3)
     run = FakeRun()
-    reading = Reading(path, run, Selection(tail=1))
+    reading = Reading(RotatedLog(path), run, Selection(tail=1))
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as tasks:
             tasks.start_soon(reading.run)
@@ -197,7 +198,7 @@ async def test_a_follower_stops_at_the_first_line_past_until(tmp_path: Path) -> 
     path = tmp_path / "log"
     path.write_bytes(line(START_NS))
     far_ns = START_NS + 10**18  # the clock does not stop it
-    reading = Reading(path, FakeRun(), Selection(until_ns=far_ns))
+    reading = Reading(RotatedLog(path), FakeRun(), Selection(until_ns=far_ns))
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as tasks:
             tasks.start_soon(reading.run)
@@ -218,6 +219,6 @@ def test_times_are_shown_in_utc(offset: bytes) -> None:
 
 
 async def test_a_log_whose_container_has_never_run_ends_at_once(tmp_path: Path) -> None:
-    reading = Reading(tmp_path / "gone" / "log", FakeRun())
+    reading = Reading(RotatedLog(tmp_path / "gone" / "log"), FakeRun())
     await reading.run()
     assert reading.read == b""

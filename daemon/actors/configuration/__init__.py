@@ -1,0 +1,1 @@
+"""The configuration in force: how it is derived, planned and replaced as a whole."""
