@@ -12,17 +12,19 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from benchmarks import image, leftovers
-from benchmarks.engine import Lab
+from benchmarks.engine import Engine, Lab
 from benchmarks.engines import ENGINES, started
 from benchmarks.measure import Measure
 from benchmarks.measures import MEASURES
-from benchmarks.report import Report, machine_facts
-from benchmarks.run import take
+from benchmarks.report import Report, Row, machine_facts
+from benchmarks.run import amid, take
 
 
 def main() -> int:
@@ -44,13 +46,22 @@ def main() -> int:
 
 def _measured(lab: Lab, arguments: argparse.Namespace) -> Report:
     machine = machine_facts(lab.runtime)
-    rows = []
+    rows: list[Row] = []
     with started(lab, arguments.engines) as (engines, missing):
-        for measure in _wanted(arguments.only):
-            print(f"measuring {measure.name} ...", file=sys.stderr, flush=True)
-            rows.append(take(measure, engines, arguments.rounds))
+        for _, measures in groupby(_wanted(arguments.only), attrgetter("setting")):
+            rows += _rows(list(measures), engines, arguments.rounds)
         versions = {name: engine.version for name, engine in engines.items()}
     return Report(machine, versions, missing, tuple(rows))
+
+
+def _rows(
+    measures: Sequence[Measure], engines: Mapping[str, Engine], rounds: int
+) -> Generator[Row, None, None]:
+    """Take measures that share a setting."""
+    with amid(measures, engines) as grounds:
+        for measure in measures:
+            print(f"measuring {measure.name} ...", file=sys.stderr, flush=True)
+            yield take(measure, grounds, rounds)
 
 
 def _wanted(names: Sequence[str]) -> list[Measure]:

@@ -74,9 +74,14 @@ class Session:
         """Return the last lines of a container's log, framed."""
         return self._client.request("GET", logs_target(container, str(lines))).body
 
-    def events(self) -> Stream:
-        filters = urlencode({"filters": json.dumps({"event": ["start"]})})
+    def events(self, event: str) -> Stream:
+        """Subscribe to the events of one name, from now on."""
+        filters = urlencode({"filters": json.dumps({"event": [event]})})
         return self._client.stream("GET", f"{VERSION}/events?{filters}")
+
+    def reload(self) -> None:
+        """Have the configuration read again; Longshore alone has a call for it."""
+        self._call("POST", "/reload")
 
     def inspect(self, container: str) -> None:
         self._call("GET", f"/containers/{container}/json")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import resource
-from collections.abc import Callable, Generator, Sequence
+import signal
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,6 +94,7 @@ class ApiEngine:
     Attributes:
         pids: the processes it consists of, whatever it has started since.
         root: named in the command line of every process that belongs to it.
+        config_file: what the first of its processes reads at its start and again on SIGHUP, if it does.
     """
 
     name: str
@@ -99,6 +103,7 @@ class ApiEngine:
     root: Path
     pids: tuple[int, ...]
     host_config: dict[str, Any]
+    config_file: Path | None = None
 
     def life(self) -> AbstractContextManager[Session]:
         return self.session()
@@ -108,6 +113,20 @@ class ApiEngine:
         """Lend a client with a connection of its own."""
         with contextlib.closing(Session(Client(self.socket), self.host_config)) as session:
             yield session
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what stands in its configuration file."""
+        assert self.config_file is not None
+        return dict(json.loads(self.config_file.read_bytes()))
+
+    def configure(self, content: Mapping[str, Any]) -> None:
+        """Replace what stands in its configuration file, which it does not read before it is told to."""
+        assert self.config_file is not None
+        self.config_file.write_text(json.dumps(content))
+
+    def hang_up(self) -> None:
+        """Tell it to read its configuration file again, by SIGHUP."""
+        os.kill(self.pids[0], signal.SIGHUP)
 
     def own_processes(self) -> list[int]:
         """Return the pids of the engine and its helpers, without those that keep containers."""

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import processes
 from benchmarks.bundle import recipe
@@ -59,14 +59,14 @@ def longshore(lab: Lab) -> Generator[ApiEngine, None, None]:
     """Start the engine of this repository."""
     root = lab.root / "longshore"
     socket = _prepared(root) / "engine.sock"
-    (root / "none.json").write_text("{}")
+    config_file = _configured(root, {})
     flags = (
-        f"--data-root={root / 'data'} --exec-root={root / 'run'} --config-file={root / 'none.json'} "
+        f"--data-root={root / 'data'} --exec-root={root / 'run'} --config-file={config_file} "
         f"--host=unix://{socket} --default-runtime={Path(lab.runtime).name} --log-level=warn"
     ).split()
     command = [sys.executable, "-m", "daemon", *flags]
     with _running(command, root, {"PYTHONPATH": str(REPOSITORY)}) as process:
-        yield _answering("longshore", lab, socket, root, (process,))
+        yield _answering("longshore", lab, socket, root, (process,), config_file)
 
 
 @contextmanager
@@ -75,7 +75,10 @@ def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
     root = _prepared(lab.root / "dockerd")
     socket, containerd_socket = root / "engine.sock", root / "containerd.sock"
     runtime = Path(lab.runtime).name
-    (root / "none.json").write_text("{}")
+    # In the file, not in flags: at a reload dockerd forgets runtimes that only flags name.  runc is built
+    # in: naming it again is refused.
+    known = {} if runtime == "runc" else {"runtimes": {runtime: {"path": lab.runtime}}}
+    config_file = _configured(root, {**known, "default-runtime": runtime})
     (root / "containerd.toml").write_text(_containerd_settings(root, containerd_socket))
     required("dockerd", "dockerd")
     command = [required("containerd", "containerd"), "--config", str(root / "containerd.toml")]
@@ -83,14 +86,12 @@ def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
         _until(containerd_socket.exists, containerd, root)
         flags = (
             f"--data-root={root / 'data'} --exec-root={root / 'run'} --pidfile={root / 'pid'} "
-            f"-H unix://{socket} --containerd={containerd_socket} --config-file={root / 'none.json'} "
+            f"-H unix://{socket} --containerd={containerd_socket} --config-file={config_file} "
             f"--bridge=none --iptables=false --ip6tables=false --ip-forward=false --userland-proxy=false "
             f"--cgroup-parent=/{lab.cgroup} --log-level=warn"
         ).split()
-        # runc is built in: naming it again is refused.
-        known = [] if runtime == "runc" else [f"--add-runtime={runtime}={lab.runtime}"]
-        with _running(["dockerd", *flags, *known, f"--default-runtime={runtime}"], root) as process:
-            yield _answering("dockerd", lab, socket, root, (process, containerd))
+        with _running(["dockerd", *flags], root) as process:
+            yield _answering("dockerd", lab, socket, root, (process, containerd), config_file)
 
 
 @contextmanager
@@ -130,6 +131,13 @@ def _prepared(root: Path) -> Path:
     return root
 
 
+def _configured(root: Path, content: Mapping[str, Any]) -> Path:
+    """Return an engine's configuration file, written."""
+    file = root / "daemon.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
 def _containerd_settings(root: Path, socket: Path) -> str:
     # A plugin that cannot work here only slows the start-up down.
     unwanted = ["io.containerd.grpc.v1.cri"]
@@ -152,7 +160,12 @@ def _running(
 
 
 def _answering(
-    name: str, lab: Lab, socket: Path, root: Path, parts: tuple[subprocess.Popen[bytes], ...]
+    name: str,
+    lab: Lab,
+    socket: Path,
+    root: Path,
+    parts: tuple[subprocess.Popen[bytes], ...],
+    config_file: Path | None = None,
 ) -> ApiEngine:
     """Return an engine that answers and has the image.
 
@@ -167,7 +180,8 @@ def _answering(
             version = session.version()
         except (EngineAnswered, OSError, RuntimeError) as error:
             raise Missing(f"cannot import the image: {error}") from error
-    return ApiEngine(name, version, socket, root, tuple(part.pid for part in parts), lab.host_config)
+    pids = tuple(part.pid for part in parts)
+    return ApiEngine(name, version, socket, root, pids, lab.host_config, config_file)
 
 
 def _answers(client: Client) -> bool:

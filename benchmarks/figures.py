@@ -57,7 +57,7 @@ def summarize(samples: Sequence[float]) -> Figures:
 
 def ratio(ours: float, theirs: float) -> float | None:
     """Return how many times `theirs` ours is, or None when there is no telling."""
-    return ours / theirs if theirs else None
+    return ours / theirs if theirs > 0 and ours >= 0 else None  # what has shrunk is no multiple of anything
 
 
 def verdict(bar: Bar, values: Mapping[str, float], engine: str, *, higher_is_better: bool) -> str:

@@ -1,14 +1,15 @@
 """What a measure is: a name, the bars it must meet, and how its figures are taken.
 
 A measure is opened once for each engine and then asked for samples in turn (A B A B), so that
-whatever else the machine does in a minute is spread over all engines.
+whatever else the machine does in a minute is spread over all engines.  What is dear to set up is a
+setting, which measures that follow each other share.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from benchmarks.figures import Bar, Statistic
 SLEEP: Final = ("sleep", "1000")
 
 Sampler = Callable[[], Sequence[float]]
+Setting = Callable[[ApiEngine], AbstractContextManager[Any]]
 
 
 @attrs.frozen
@@ -28,10 +30,13 @@ class Measure:
     """One row of the table.
 
     Attributes:
-        take: opens the measure on one engine and yields what takes samples in `unit`.
+        take: opens the measure on one engine, or on what its setting yields for that engine, and yields
+            what takes samples in `unit`.
         statistic: which figure of the samples stands for them all.
         most_rounds: more would take too long.
         on_floor: whether it makes sense without an engine.
+        setting: what it is taken amid.
+        unable: by name, why an engine cannot take part.
     """
 
     name: str
@@ -42,10 +47,12 @@ class Measure:
     higher_is_better: bool = False
     most_rounds: int = 1000
     on_floor: bool = False
+    setting: Setting | None = None
+    unable: Mapping[str, str] = attrs.field(factory=dict)
 
     def suits(self, engine: Engine) -> bool:
         """Tell whether this can be taken on `engine`."""
-        return self.on_floor or isinstance(engine, ApiEngine)
+        return engine.name not in self.unable and (self.on_floor or isinstance(engine, ApiEngine))
 
 
 def timed(work: Callable[..., object], *arguments: object) -> float:

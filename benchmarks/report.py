@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from benchmarks.figures import Bar, Figures, Statistic, ratio, verdict
 JUDGED: Final = "longshore"
 GAP: Final = "  "
 NOTHING: Final = "-"
+UNABLE: Final = "cannot"
 
 
 @attrs.frozen
@@ -24,6 +25,7 @@ class Row:
     Attributes:
         figures: by engine; those on which it was not taken are absent.
         failures: by engine, why it has no figures although it should.
+        unable: by engine, why it cannot have any.
         samples: by engine, in the order they were taken.
     """
 
@@ -35,6 +37,7 @@ class Row:
     figures: Mapping[str, Figures]
     failures: Mapping[str, str]
     samples: Mapping[str, Sequence[float]]
+    unable: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def values(self) -> dict[str, float]:
@@ -93,6 +96,7 @@ class Report:
         ]
         parts += ["", "Cells hold median and p99, or the mean alone; ratios are those of the figure named."]
         parts += [*_bar_lines(self.rows), *_failure_lines(self.rows)]
+        parts += _unable_lines(self.rows, self.versions)
         return "\n".join(parts)
 
 
@@ -132,6 +136,8 @@ def _cells(row: Row, engines: Sequence[str]) -> list[str]:
 def _cell(row: Row, engine: str) -> str:
     if engine in row.failures:
         return "failed"
+    if engine in row.unable:
+        return UNABLE
     if engine not in row.figures:
         return NOTHING
     figures = row.figures[engine]
@@ -164,3 +170,12 @@ def _bar_lines(rows: Sequence[Row]) -> list[str]:
 def _failure_lines(rows: Sequence[Row]) -> list[str]:
     lines = [f"  {row.name} on {engine}: {reason}" for row in rows for engine, reason in row.failures.items()]
     return ["", "Failures:", *lines] if lines else []
+
+
+def _unable_lines(rows: Sequence[Row], engines: Collection[str]) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        for engine in sorted(row.unable.keys() & set(engines)):
+            reasons.setdefault(f"{engine}: {row.unable[engine]}", []).append(row.name)
+    lines = [f"  {', '.join(names)} on {reason}" for reason, names in reasons.items()]
+    return ["", "Impossible:", *lines] if lines else []

@@ -1,12 +1,25 @@
-"""All measures in the order they are taken, with the bars that issue 2 sets for Longshore."""
+"""All measures in the order they are taken, with the bars that issues 2 and 3 set for Longshore."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from benchmarks.figures import Bar
 from benchmarks.measure import Measure
-from benchmarks.measures import events, lifecycle, memory, output, reads
+from benchmarks.measures import crowd, events, lifecycle, memory, output, reads, reload
+
+NO_RELOAD: Final = {"podman": "it has no reload, its service reads the configuration when it starts"}
+NO_RELOAD_CALL: Final = {**NO_RELOAD, "dockerd": "it reloads on SIGHUP alone"}
+
+amid_a_crowd = partial(Measure, setting=crowd.crowd, unable=NO_RELOAD)
+
+
+def _slowdown(name: str, call: Callable[[Any], object]) -> Measure:
+    take = partial(reload.slowdown, call=call)
+    return amid_a_crowd(f"reload-{name}", "x", take, (Bar(2),), most_rounds=1)
+
 
 MEASURES: Final = (
     Measure("idle-memory", "MiB", memory.idle, (Bar(90),), most_rounds=1),  # before anything else is done
@@ -51,5 +64,24 @@ MEASURES: Final = (
     Measure("late-events", "%", events.late_events, (Bar(0),), statistic="mean"),
     Measure("busy-calls", "ms", output.calls_while_streaming, (Bar(20),), statistic="p99", most_rounds=5),
     Measure("container-memory", "MiB", memory.per_container, (Bar(1),), most_rounds=1),
+    amid_a_crowd("reload", "ms", partial(reload.by_signal, edit=crowd.all_arguments), (Bar(50),), "p99"),
+    amid_a_crowd("reload-same", "ms", partial(reload.by_signal, edit=crowd.nothing)),
+    amid_a_crowd("reload-level", "ms", partial(reload.by_signal, edit=crowd.log_level)),
+    amid_a_crowd(
+        "reload-call",
+        "ms",
+        partial(reload.by_call, edit=crowd.all_arguments),
+        (Bar(50),),
+        "p99",
+        unable=NO_RELOAD_CALL,
+    ),
+    _slowdown("ping", reload.ping),
+    _slowdown("list", reload.fetch_list),
+    _slowdown("inspect", reload.inspect),
+    _slowdown("create", reload.create_and_remove),
+    amid_a_crowd(
+        "reload-files", "", partial(reload.growth, weigh=reload.open_files), (Bar(0),), most_rounds=1
+    ),
+    amid_a_crowd("reload-memory", "MiB", partial(reload.growth, weigh=reload.memory), most_rounds=1),
     Measure("used-memory", "MiB", memory.idle, most_rounds=1),  # after everything else was done
 )

@@ -23,7 +23,7 @@ def late_events(engine: ApiEngine) -> Generator[Sampler, None, None]:
     Raises:
         RuntimeError: an event did not come at all.
     """
-    with engine.session() as session, session.events() as events:
+    with engine.session() as session, session.events("start") as events:
         time.sleep(SETTLE_SECONDS)  # subscribed means: the engine has got as far as waiting
 
         def once() -> float:

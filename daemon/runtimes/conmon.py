@@ -68,6 +68,8 @@ class Order:
     stdin: bool
     leave_stdin_open: bool = False
     exec_process: Path | None = None
+    log_size_max_bytes: int | None = None
+    """How large the log may grow before conmon begins it anew, in a new file; None is without limit."""
 
     def command(self) -> list[str]:
         """Return the monitor's command line."""
@@ -91,6 +93,7 @@ class Order:
             "--no-sync-log",  # what is promised to survive a power cut is the exit code, not the output
             f"--log-path={f'k8s-file:{self.log}' if self.log else 'off:'}",
             *(flag for flag, wanted in flags.items() if wanted),
+            *self._log_flags(),
             *self._exec_flags(),
         ]
 
@@ -100,12 +103,16 @@ class Order:
         TMPDIR is where it makes a terminal's socket: among its own files, which are deleted with the run,
         unless their path is too long for a socket (unix(7)).
         """
-        # In UTC the times in its log need no converting when they are read.
-        environment = {**plain_environment(), "TZ": "UTC"}
+        # In UTC the times in its log need no converting when they are read; in the C locale it would refuse
+        # arguments that are not ASCII, such as the path of a runtime.
+        environment = {**plain_environment(), "TZ": "UTC", "LC_CTYPE": "C.UTF-8"}
         directory = str(self.files.directory)
         if len(os.fsencode(directory)) + TERMINAL_SOCKET_BYTES <= SOCKET_PATH_BYTES:
             environment["TMPDIR"] = directory
         return environment
+
+    def _log_flags(self) -> tuple[str, ...]:
+        return () if self.log_size_max_bytes is None else (f"--log-size-max={self.log_size_max_bytes}",)
 
     def _exec_flags(self) -> tuple[str, ...]:
         if self.exec_process is None:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ import trio
 IN_MODIFY: Final = 0x2
 IN_MOVED_TO: Final = 0x80
 IN_CREATE: Final = 0x100
+NEW_NAMES: Final = IN_CREATE | IN_MOVED_TO
 IN_Q_OVERFLOW: Final = 0x4000
 READ_BYTES: Final = 64 * 1024
 
@@ -33,14 +34,14 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 @attrs.define(eq=False)
 class Watch:
-    """One watcher's view of one file and its directory."""
+    """One watcher's view of a directory, and perhaps of one file in it."""
 
     _hub: Inotify
     dirty: bool = attrs.field(default=False, init=False)
     wake: trio.Event | None = attrs.field(default=None, init=False)
 
     async def changed(self) -> None:
-        """Return once the file has changed since the last time this returned."""
+        """Return once something has changed since the last time this returned."""
         await self._hub.wait_dirty(self)
         self.dirty = False
 
@@ -54,20 +55,32 @@ class Inotify:
     _waiting: set[Watch] = attrs.field(factory=set, init=False)
     _reader: Watch | None = attrs.field(default=None, init=False)
 
-    @contextmanager
-    def watch(self, path: str, directory: Path) -> Generator[Watch, None, None]:
+    def watch(self, path: str, directory: Path) -> AbstractContextManager[Watch]:
         """Watch an existing file for writes, and `directory` for files that come to be there.
 
         Raises:
             OSError: one of the two does not exist, or the kernel watches enough already.
 
         """
+        return self._watching({path: IN_MODIFY, str(directory): NEW_NAMES})
+
+    def watch_directory(self, directory: Path) -> AbstractContextManager[Watch]:
+        """Watch `directory` for files that come to be there.
+
+        Raises:
+            OSError: it does not exist, or the kernel watches enough already.
+
+        """
+        return self._watching({str(directory): NEW_NAMES})
+
+    @contextmanager
+    def _watching(self, masks: Mapping[str, int]) -> Generator[Watch, None, None]:
         if self._fd < 0:
             self._fd = _checked(_LIBC.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         watch = Watch(self)
         try:
-            self._add(watch, path, IN_MODIFY)
-            self._add(watch, str(directory), IN_CREATE | IN_MOVED_TO)
+            for path, mask in masks.items():
+                self._add(watch, path, mask)
             yield watch
         finally:
             self._forget(watch)

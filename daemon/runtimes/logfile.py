@@ -26,10 +26,13 @@ LONGEST_LINE_BYTES: Final = 64 * 1024
 
 @attrs.define(eq=False)
 class LogFile:
-    """The file; a log that is not there yet reads as empty."""
+    """The file; a log that is not there yet reads as empty.
+
+    `path` is where the log is written to: the file may have been that and have another name by now.
+    """
 
     path: Path
-    _fd: int = attrs.field(init=False)
+    _fd: int = attrs.field()
     _buffer: bytearray = attrs.field(factory=lambda: bytearray(BLOCK_BYTES), init=False)
 
     @_fd.default
@@ -38,11 +41,31 @@ class LogFile:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
+    @classmethod
+    def found(cls, path: Path, name: Path) -> Self | None:
+        """Open the file of the log at `path` that is named `name`, if there is one."""
+        try:
+            return cls(path, os.open(name, os.O_RDONLY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return None
+
+    def again(self) -> Self:
+        """Open it once more, whatever its name is by now."""
+        return type(self)(self.path, os.dup(self._fd))
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; nothing else may be done after that."""
         os.close(self._fd)
+
+    def is_same(self, other: LogFile) -> bool:
+        """Whether both are one file."""
+        return os.path.sameopenfile(self._fd, other._fd)
 
     @property
     def size_bytes(self) -> int:

@@ -1,18 +1,18 @@
 """Reads a container's log: all of it, a part, or on and on while the container runs.
 
 What is returned are whole lines as conmon wrote them, in blocks; `daemon.api.loglines` makes of
-them what a client reads.  The rule for following: whoever follows asks whether the run has ended
-*before* it reads to the end of the file, so nothing written before the end is missed; and a change
-between two reads is never slept through.
+them what a client reads.  A log may be several files: they are read from the oldest to the newest, and
+all are open before the first is read, so that a rotation meanwhile takes nothing away.  The rule for
+following: whoever follows asks whether the run has ended *before* it reads to the end of the file, so
+nothing written before the end is missed; and a change between two reads is never slept through.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Final, Protocol, Self
 
 import attrs
@@ -21,7 +21,8 @@ import trio
 from daemon.runtimes.inotify import Inotify, Watch
 from daemon.runtimes.logfile import Lines, LogFile
 from daemon.runtimes.logformat import STDERR, STDOUT, parse, time_ns
-from daemon.runtimes.logseek import first_since, last_lines, last_whole
+from daemon.runtimes.logrotation import RotatedLog
+from daemon.runtimes.logseek import Countdown, first_since, last_lines, last_whole
 
 NO_END_NS: Final = sys.maxsize
 NANOSECONDS: Final = 1_000_000_000
@@ -52,7 +53,7 @@ class Ending(Protocol):
 
 @attrs.define(eq=False)
 class LogReader:
-    """Reads the selected part of a log from front to back."""
+    """Reads the selected part of one file of a log from front to back."""
 
     _file: LogFile
     _until_ns: int
@@ -67,16 +68,21 @@ class LogReader:
         return Lines(self._position)
 
     @classmethod
-    async def of(cls, file: LogFile, selection: Selection, *, follow: bool) -> Self:
-        """Find the selected part of `file`; a follower also gets what is written later."""
+    async def of(
+        cls, file: LogFile, selection: Selection, countdown: Countdown | None, *, follow: bool
+    ) -> Self:
+        """Find the selected part of `file`; a follower also gets what is written later.
+
+        `countdown` is what a selection with a `tail` still wants.
+        """
         whole = end = await last_whole(file)
         start = 0
         if selection.until_ns != NO_END_NS:
             end = await first_since(file, selection.until_ns + 1, whole)
         if selection.since_ns > 0:
             start = await first_since(file, selection.since_ns, end)
-        if selection.tail is not None:
-            start = await last_lines(file, start, end, selection.tail, selection.streams)
+        if countdown is not None:
+            start = await last_lines(file, start, end, countdown)
         stays_open = follow and end == whole
         return cls(file, selection.until_ns, start, None if stays_open else end)
 
@@ -111,36 +117,62 @@ class LogReader:
         return lines[:kept]
 
 
-async def existing(path: Path, selection: Selection) -> AsyncGenerator[bytes, None]:
+async def _readers(files: Sequence[LogFile], selection: Selection, *, follow: bool) -> list[LogReader]:
+    """Return readers of the selected parts, the oldest first, without files that a tail does not reach."""
+    countdown = None if selection.tail is None else Countdown(selection.tail, selection.streams)
+    readers: list[LogReader] = []
+    for file in reversed(files):
+        stays_open = follow and not readers  # nothing is written any more to an old file
+        readers.append(await LogReader.of(file, selection, countdown, follow=stays_open))
+        if countdown is not None and countdown.done:
+            break
+    return readers[::-1]
+
+
+async def existing(log: RotatedLog, selection: Selection) -> AsyncGenerator[bytes, None]:
     """Yield, block by block, the selected lines that are there now; close it if not read to its end."""
-    with LogFile(path) as file:
-        reader = await LogReader.of(file, selection, follow=False)
-        while block := await reader.read():
-            yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
+    with ExitStack() as held:
+        files = [held.enter_context(file) for file in await log.opened()]
+        for reader in await _readers(files, selection, follow=False):
+            while block := await reader.read():
+                yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
 
 
 async def followed(
-    path: Path, selection: Selection, ending: Ending, inotify: Inotify
+    log: RotatedLog, selection: Selection, ending: Ending, inotify: Inotify
 ) -> AsyncGenerator[bytes, None]:
     """Yield the selected lines that are there and those that come, until run and log are at their end.
 
-    A log that has been replaced (rotation) is read to its end, then its successor is.  Close it if not
-    read to its end.
+    A file that has been replaced (conmon does that at the log's maximum size) is read to its end, then its
+    successor is.  A successor that the log has given up before we came to it is lost, as it is for everybody.
+    Close it if not read to its end.
     """
-    while True:
-        with LogFile(path) as file, _watching(file, inotify) as watch:
-            reader = await LogReader.of(file, selection, follow=True)
-            replaced = False
-            while not replaced:
-                last_time = watch is None or ending.reached() or time.time_ns() > selection.until_ns
-                replaced = file.replaced
-                while block := await reader.read():
-                    yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
-                if reader.finished or (last_time and not replaced):
-                    return
-                if watch is not None and not replaced:
-                    await _more(watch, ending, selection.until_ns)
-        selection = attrs.evolve(selection, since_ns=0, tail=None)
+    with ExitStack() as held:
+        files = [held.enter_context(file) for file in await log.opened()]
+        *complete, reader = await _readers(files, selection, follow=True)
+        for old in complete:
+            while block := await old.read():
+                yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
+        place = files[-2:]
+        while True:
+            file = place[-1]
+            with _watching(file, inotify) as watch:
+                replaced = False
+                while not replaced:
+                    last_time = watch is None or ending.reached() or time.time_ns() > selection.until_ns
+                    replaced = file.replaced
+                    while block := await reader.read():
+                        yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  sync
+                    if reader.finished or (last_time and not replaced):
+                        return
+                    if watch is not None and not replaced:
+                        await _more(watch, ending, selection.until_ns)
+            place = await log.after(place)
+            held.close()
+            for file in place:
+                held.enter_context(file)
+            # No countdown: all of a successor came after what that counted.
+            reader = await LogReader.of(place[-1], selection, None, follow=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ The cost is that of the answer, whatever the size of the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import attrs
@@ -51,12 +51,9 @@ async def first_since(log: LogFile, since_ns: int, end: int) -> int:
     return hit.offset if hit else end
 
 
-async def last_lines(log: LogFile, start: int, end: int, lines: int, streams: Collection[bytes]) -> int:
-    """Return where the last `lines` lines of `streams` between `start` and `end` begin.
-
-    A line is what a newline of the container's ended; pieces at the very end are one more.
-    """
-    countdown = _Countdown(lines, frozenset(streams), first=end)
+async def last_lines(log: LogFile, start: int, end: int, countdown: Countdown) -> int:
+    """Return where the last lines between `start` and `end` begin that `countdown` still wants."""
+    countdown.first = end
     position = max(start, end - 1)  # without the newline every piece of a split is a line
     rest = b""
     while position > start and not countdown.done:
@@ -71,16 +68,21 @@ async def last_lines(log: LogFile, start: int, end: int, lines: int, streams: Co
 
 
 @attrs.define
-class _Countdown:
-    """Counts lines from the last one backwards."""
+class Countdown:
+    """Counts lines of `streams` from the last one backwards, from a file on to the one before.
+
+    A line is what a newline of the container's ended; pieces at the very end are one more.
+    """
 
     left: int
     streams: frozenset[bytes]
-    first: int
-    """Where the earliest record starts that was counted."""
+    first: int = attrs.field(default=0, init=False)
+    """Where in the file at hand the earliest record starts that was counted."""
 
-    done: bool = False
-    _begun: bool = False
+    done: bool = attrs.field(default=False, init=False)
+    """Whether there is a line that is too much; before that, pieces of the first may come."""
+
+    _begun: bool = attrs.field(default=False, init=False)
     _whole_lines: frozenset[bytes] = attrs.field(init=False)
 
     @_whole_lines.default

@@ -107,6 +107,7 @@ class Effects:
                 run = await self.host.create(self._record)
             if run is None:
                 raise Conflict(f"container {self._record.id} was stopped before it had started")
+            self._keep_log()  # before there can be any output
             await self.mailbox.ask(Initialized(run))
             await self.host.start(self._record, run)
             await self.mailbox.ask(Started(self.now_ns()))
@@ -119,7 +120,11 @@ class Effects:
     def _resume_watch(self, _: object) -> None:
         run = self.cell.current.run
         assert run is not None  # who runs has a run: `ContainerSnapshot.stored` sees to it
+        self._keep_log()
         self.tasks.start_soon(self._watch, run)
+
+    def _keep_log(self) -> None:
+        self._during_run(self.host.keep_log, self._record)
 
     async def _watch(self, run: Run) -> None:
         ended = await seen_out(

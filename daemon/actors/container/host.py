@@ -34,6 +34,9 @@ class ContainerHost(Protocol):
 
         """
 
+    async def keep_log(self, record: ContainerRecord) -> None:
+        """Give old files of the log their names while the container runs; return if there never are any."""
+
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once it has; None if nobody will ever know."""
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import attrs
 import trio
 from outcome import Outcome, acapture
 
 from daemon.actors.container.bundle import Bundles, Devices
-from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.container.logs import log_of
+from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
 from daemon.errors import Failed
 from daemon.graphdrivers.base import GraphDriver
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.console import resize
+from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
+from daemon.runtimes.logrotation import keep_settled, settled
 from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.processes import send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
@@ -35,13 +37,15 @@ class LinuxHost:
     graph_driver: GraphDriver
     seccomp: SeccompProfiles
     bundles: Bundles
+    inotify: Inotify
 
     def runtime(self, record: ContainerRecord) -> OciRuntime:
-        """Return the runtime that runs this container."""
-        return OciRuntime(record.runtime_path, self.layout.runtime_state)
+        """Return the runtime that runs this container, as it was locked in when it was started."""
+        return self.layout.oci_runtime(locked_runtime(record))
 
     async def create(self, record: ContainerRecord) -> Run:
         """Make root filesystem and bundle, and have the process created."""
+        locked_runtime(record).check_installed()
         rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         runtime = self.runtime(record)
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
@@ -52,6 +56,8 @@ class LinuxHost:
         await make_bind_sources(record.host_config)
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices)
+            if (log := log_of(record)) is not None and log.size_max_bytes is not None:
+                await trio.to_thread.run_sync(log.begin_run)
         return await conmon.create(self._order(record, runtime))
 
     async def start(self, record: ContainerRecord, run: Run) -> None:
@@ -63,6 +69,11 @@ class LinuxHost:
             with trio.CancelScope(shield=True):
                 await conmon.end(run)
             raise
+
+    async def keep_log(self, record: ContainerRecord) -> None:
+        """Give old files of the log their names while the container runs."""
+        if (log := log_of(record)) is not None:
+            await keep_settled(log, self.inotify)
 
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once its output is in the log."""
@@ -90,6 +101,8 @@ class LinuxHost:
         await _both(partial(self._end, record, run), partial(self.graph_driver.unmount, record.id))
         with _translated("the container's bundle cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.discard, record)
+        if (log := log_of(record)) is not None:
+            await settled(log)
 
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container, nor of a run that could not be cleaned up."""
@@ -99,7 +112,8 @@ class LinuxHost:
             await trio.to_thread.run_sync(self.bundles.forget, record)
 
     async def _end(self, record: ContainerRecord, run: Run | None) -> None:
-        await self.runtime(record).delete(record.id)
+        if record.runtime is not None:  # or else it never ran
+            await self.runtime(record).delete(record.id)
         if run is not None:
             await conmon.end(run)
 
@@ -114,12 +128,13 @@ class LinuxHost:
             resize(self.layout.bundle(record.id), height, width)
 
     def _order(self, record: ContainerRecord, runtime: OciRuntime) -> conmon.Order:
-        config = record.config
+        config, log = record.config, log_of(record)
         return conmon.Order(
             id=record.id,
             runtime=runtime,
             files=self.layout.monitor(record.id),
-            log=None if record.host_config.log_config.type == "none" else Path(record.log_path),
+            log=None if log is None else log.path,
+            log_size_max_bytes=None if log is None else log.size_max_bytes,
             terminal=config.tty,
             stdin=config.open_stdin and not config.tty,  # a terminal has its input anyway
             leave_stdin_open=config.open_stdin and not config.stdin_once,

@@ -104,8 +104,8 @@ def _only_listens(container: Container, options: PumpOptions) -> bool:
 async def _listen(container: Container, options: PumpOptions) -> ResponseReturnValue:
     """Send the client what the container's log gets from now on, or with `logs` had before, too."""
     selection = Selection(options.streams, since_ns=0 if flag("logs") else time.time_ns())
-    path = readable_log(container.snapshot.record)
-    lines = follow(path, selection, container.cell, engine().inotify)
+    log = readable_log(container.snapshot.record)
+    lines = follow(log, selection, container.cell, engine().inotify)
     await container.mailbox.ask(Note("attach"))
 
     async with hijack(*raw_answer(_content_type(tty=False))) as stream:
@@ -125,12 +125,12 @@ def _history(container: Container, options: PumpOptions) -> AsyncGenerator[bytes
     """
     if not flag("logs"):
         return None
-    path = readable_log(container.snapshot.record)
+    log = readable_log(container.snapshot.record)
     selection = Selection(options.streams)
     lines = (
-        follow(path, selection, container.cell, engine().inotify)
+        follow(log, selection, container.cell, engine().inotify)
         if _live(options)
-        else existing(path, selection)
+        else existing(log, selection)
     )
     return rendered(lines, LineRenderer(options.streams, framed=not options.tty))
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import attrs
 from quart import Blueprint, Response
 
+from daemon.actors.container.logs import log_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.published import Cell
 from daemon.api.answers import stream
@@ -26,6 +26,7 @@ from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter, NotImplementedHere
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.logformat import STDERR, STDOUT
+from daemon.runtimes.logrotation import RotatedLog
 from daemon.runtimes.logs import NO_END_NS, Selection, existing, followed
 
 RAW: Final = "application/vnd.docker.raw-stream"
@@ -68,11 +69,11 @@ async def logs(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a t
     selection = Selection(wanted_streams(), timestamp("since") or 0, timestamp("until") or NO_END_NS, _tail())
     container = engine().containers.resolve(name)
     record = container.snapshot.record
-    path = readable_log(record)
+    log = readable_log(record)
     if flag("follow"):
-        lines = follow(path, selection, container.cell, engine().inotify)
+        lines = follow(log, selection, container.cell, engine().inotify)
     else:
-        lines = existing(path, selection)
+        lines = existing(log, selection)
     multiplexed = not record.config.tty and api_version() >= (1, 42)
     return stream(rendered(lines, _renderer(record, selection)), MULTIPLEXED if multiplexed else RAW)
 
@@ -100,16 +101,17 @@ def wanted_streams() -> frozenset[bytes]:
     return streams
 
 
-def readable_log(record: ContainerRecord) -> Path:
-    """Return where a container's log is.
+def readable_log(record: ContainerRecord) -> RotatedLog:
+    """Return a container's log.
 
     Raises:
         NotImplementedHere: it keeps none.
 
     """
-    if record.host_config.log_config.type == "none":
+    log = log_of(record)
+    if log is None:
         raise NotImplementedHere("configured logging driver does not support reading")
-    return Path(record.log_path)
+    return log
 
 
 def log_details(record: ContainerRecord) -> str:
@@ -127,12 +129,12 @@ def log_details(record: ContainerRecord) -> str:
 
 
 async def follow(
-    path: Path, selection: Selection, cell: Cell[ContainerSnapshot], inotify: Inotify
+    log: RotatedLog, selection: Selection, cell: Cell[ContainerSnapshot], inotify: Inotify
 ) -> AsyncGenerator[bytes, None]:
     """Yield what a container has written and writes until its current run ends, if it has one."""
     ending = RunEnd.of(cell)
     await ending.launched()
-    async with aclosing(followed(path, selection, ending, inotify)) as blocks:
+    async with aclosing(followed(log, selection, ending, inotify)) as blocks:
         async for block in blocks:
             yield block  # ruff: ignore[yield-in-context-manager-in-async-generator]  answers are closed
 
