@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import attrs
 import pytest
@@ -28,6 +29,7 @@ from daemon.runtimes.failures import launch_failure
 from tests.runtime.hosts import DEAF, RealRig, started
 from tests.unit.actors.fakes import KILL
 
+SIZED: Final = "until case $(stty size 2>/dev/null) in [1-9]*) true;; *) false;; esac; do :; done; stty size"
 pytestmark = pytest.mark.runtime
 
 
@@ -98,9 +100,10 @@ async def test_input_reaches_the_process_and_ends(real: RealRig) -> None:
         await there.host.clean_up(record)
 
 
-async def test_a_terminal_has_its_size_from_the_start(real: RealRig) -> None:
+async def test_a_terminal_is_given_its_size(real: RealRig) -> None:
+    """Not at the very first instruction: crun 1.8 sets it when it has let the process go already."""
     async with place(real) as there:
-        record = there.record("stty", "size", tty=True)
+        record = there.record("sh", "-c", SIZED, tty=True)
         written, ended = await there.ended(
             record, *await there.execute(record, StartExec(console_size=(24, 80)))
         )
