@@ -8,14 +8,31 @@ Where nothing is armed, which is everywhere else, reaching one costs a compariso
 
 from __future__ import annotations
 
+import enum
 import itertools
 import os
 import signal
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeVar
 
 _NAME, _, _TIME = os.environ.get("LONGSHORE_FAILPOINT", "").partition(":")
 _FATAL_TIME: Final = int(_TIME or 1)
 _TIMES: Final = itertools.count(1)  # one step of it is atomic, so threads may share it
+Step = TypeVar("Step", bound=enum.Enum)
+
+
+class Boundary(NamedTuple):
+    """The failpoints on both sides of one step."""
+
+    before: str
+    after: str
+
+
+def boundaries(kind: str, steps: type[Step]) -> Mapping[Step, Boundary]:
+    """Name the failpoints around each of `steps`, once, so that passing one makes no string."""
+    names = {step: f"{kind}-{step.name.lower().replace('_', '-')}" for step in steps}
+    return MappingProxyType({step: Boundary(f"{at}-before", f"{at}-after") for step, at in names.items()})
 
 
 def reached(name: str) -> None:

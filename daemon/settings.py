@@ -86,6 +86,8 @@ class Settings:
     features: Mapping[str, bool] = setting(NOW, factory=dict)
     live_restore: bool = setting(NOW, default=True)
     shutdown_timeout_seconds: int = setting(NOW, "shutdown-timeout", default=15)
+    event_retention_days: int = setting(NOW, default=90)
+    event_retention_count: int = setting(NOW, default=100_000)
     runtimes: Mapping[str, ConfiguredRuntime] = setting(NEXT_START, factory=dict)
     default_runtime: str = setting(NEW_CONTAINERS, default="")
     default_stop_timeout_seconds: int = setting(NEW_CONTAINERS, "default-stop-timeout", default=10)

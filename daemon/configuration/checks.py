@@ -163,6 +163,8 @@ ALONE: Final[Mapping[str, Check]] = MappingProxyType(
         "log-format": _one_of("text", "json"),
         "labels": _check_labels,
         "shutdown-timeout": _at_least(0),
+        "event-retention-days": _at_least(1),
+        "event-retention-count": _at_least(1),
         "default-stop-timeout": _at_least(0),
         "default-shm-size": _at_least(1),
         "default-ipc-mode": _one_of("private", "shareable"),

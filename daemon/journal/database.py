@@ -11,6 +11,7 @@ twice: a reader who remembers the old file is told of a gap and not given other 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -174,10 +175,13 @@ def _lengthen_log(connection: sqlite3.Connection) -> None:
     kept_pages = connection.execute("PRAGMA cache_size").fetchone()[0]
     connection.execute(f"PRAGMA cache_size = {SPILL_PAGES}")
     connection.execute("BEGIN")
-    connection.execute("CREATE TABLE padding (piece BLOB)")
-    for _ in range(PADDING_PIECES):
-        connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (PADDING_PIECE_BYTES,))
-    connection.execute("ROLLBACK")
+    # On a full disk the log is as long as it can be: an engine that only reads is better than none.
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("CREATE TABLE padding (piece BLOB)")
+        for _ in range(PADDING_PIECES):
+            connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (PADDING_PIECE_BYTES,))
+    if connection.in_transaction:  # which a full disk may have ended
+        connection.execute("ROLLBACK")
     connection.execute(f"PRAGMA cache_size = {kept_pages}")
 
 

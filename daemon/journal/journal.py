@@ -73,6 +73,10 @@ class Journal:
         """Return the id behind every name of `kind`; for start-up."""
         return self._shelf.names(kind)
 
+    def retain(self, retention: Retention) -> None:
+        """Keep events as `retention` says from now on."""
+        self._writer.retention = retention  # which its thread reads once for each group
+
     def close(self) -> None:
         """Refuse further commits; those under way are completed."""
         self._closed = True

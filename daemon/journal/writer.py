@@ -19,6 +19,7 @@ import trio
 from outcome import Error, Outcome, Value
 
 from daemon.errors import Failed
+from daemon.failpoints import reached
 from daemon.journal.apply import Position, apply
 from daemon.journal.retention import Retention
 from daemon.journal.values import Event, Transaction
@@ -98,12 +99,17 @@ class Writer:
         try:
             return [self._together(group)]
         except sqlite3.Error as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
+            self._take_back()
             if len(group) > 1:
                 return [written for pending in group for written in self._write([pending])]
-            failed = Failed(f"the journal cannot be written: {error}")
+            failed = Failed(f"the journal cannot be written: {error}; nothing was changed; {_cure(error)}")
             return [Written(tuple((pending, Error(failed)) for pending in group), self.first_seq)]
+
+    def _take_back(self) -> None:
+        """Undo what of a group has been done; a disk that fails even at that has undone it by itself."""
+        with contextlib.suppress(sqlite3.Error):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
 
     def _together(self, group: list[Pending]) -> Written:
         """Write all of `group` in one transaction; nothing of it on `sqlite3.Error`."""
@@ -117,7 +123,9 @@ class Writer:
         first_seq = self.first_seq
         if self.retention.due(self.position.seq, position.seq):
             first_seq = self.retention.prune(self.connection, first_seq, position.seq, self.now_ns())
+        reached("journal-commit-before")
         self.connection.execute("COMMIT")
+        reached("journal-commit-after")
         self.position, self.first_seq = position, first_seq
         return Written(tuple(results), first_seq)
 
@@ -140,5 +148,12 @@ class Writer:
             return
         self._folded = self.connection.total_changes
         # What cannot be folded now (disk full) stays in the log, is safe there, and is tried again.
-        with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _cure(error: sqlite3.Error) -> str:
+    """Say what whoever reads the error can do about it."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return "free space on the disk of data-root"
+    return "look for disk errors in the kernel's log"

@@ -27,6 +27,8 @@ EVERY_KEY: dict[str, Any] = {
     "features": {"buildkit": True, "one-of-tomorrow": False},
     "live-restore": False,
     "shutdown-timeout": 3,
+    "event-retention-days": 7,
+    "event-retention-count": 1000,
     "runtimes": {"slow": {"path": "/usr/bin/runc", "runtimeArgs": ["--debug"]}},
     "default-runtime": "slow",
     "default-stop-timeout": 4,

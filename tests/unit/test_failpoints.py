@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from daemon.failpoints import boundaries
 
 REACHES = """
 from daemon.failpoints import reached
@@ -51,3 +54,16 @@ def test_no_other_place_ends_it(armed: str | None) -> None:
 @pytest.mark.parametrize(("armed", "status"), [("written:400", -signal.SIGKILL), ("written:401", 0)])
 def test_threads_count_together(armed: str, status: int) -> None:
     assert run(REACHES_IN_THREADS, armed).returncode == status
+
+
+class Meal(enum.Enum):
+    LAY_TABLE = enum.auto()
+    EAT = enum.auto()
+
+
+def test_each_step_of_a_kind_has_a_failpoint_on_either_side() -> None:
+    named = {step: tuple(boundary) for step, boundary in boundaries("meal", Meal).items()}
+    assert named == {
+        Meal.LAY_TABLE: ("meal-lay-table-before", "meal-lay-table-after"),
+        Meal.EAT: ("meal-eat-before", "meal-eat-after"),
+    }

@@ -59,7 +59,7 @@ async def test_a_container_of_version_1_keeps_everything_and_has_its_runtime_loc
     assert stored.record.runtime == LockedRuntime("crun", "/usr/bin/crun", "/usr/bin/crun", (), 0)
     old, new = orjson.loads(WRITTEN_BY_VERSION_1), orjson.loads(to_record(stored))
     del old["record"]["runtime_path"], new["record"]["runtime"]
-    assert new == old
+    assert new.items() >= old.items()  # what is new since has its default
 
 
 async def test_a_journal_is_migrated_once(tmp_path: Path) -> None:

@@ -112,7 +112,10 @@ def test_a_full_disk_is_reported_and_got_over(bench: Bench) -> None:
     bench.writer.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     (failed,) = bench.write(put("big", 20 * PAGE_BYTES))
     assert isinstance(failed, Failed)
-    assert str(failed) == "the journal cannot be written: database or disk is full"
+    assert str(failed) == (
+        "the journal cannot be written: database or disk is full; nothing was changed; "
+        "free space on the disk of data-root"
+    )
     assert bench.write(put("small")) == [[1]]
     bench.writer.connection.execute("PRAGMA max_page_count = 1000000")
     assert bench.write(put("big", 20 * PAGE_BYTES)) == [[2]]
@@ -184,6 +187,12 @@ def test_the_newest_event_is_kept_whatever_its_age(bench: Bench, clock: Clock) -
     bench.writer.retention = Retention(max_age_seconds=-1)
     assert bench.write(events(1)) == [[STEP]]
     assert kept(bench) == [STEP]
+
+
+def test_a_retention_longer_than_time_itself_keeps_everything(bench: Bench) -> None:
+    bench.writer.retention = Retention(max_age_seconds=2**63 * 86400.0)
+    bench.write(events(STEP))
+    assert len(kept(bench)) == STEP
 
 
 def test_the_log_is_folded_into_the_file_now_and_then(bench: Bench, tmp_path: Path) -> None:
