@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
 import structlog
 
-from daemon.actors.container.actor import KIND, Container, ContainerActor, as_record, name_conflict
+from daemon.actors.container.actor import KIND, Container, ContainerActor, as_record
 from daemon.actors.container.events import draft
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.messages import Rename
-from daemon.actors.container.names import check_name, invented_name
+from daemon.actors.container.lifecycle import CLEARING, LAUNCHING, State
+from daemon.actors.container.messages import Rename, Revive
+from daemon.actors.container.names import check_name, invented_name, name_conflict
+from daemon.actors.container.restarting import at_engine_start, revives
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot, Stored, restored
 from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
 from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
+from daemon.failpoints import reached
 from daemon.journal import Hold, Ledger, Missing, Name, NameTaken, Transaction
+from daemon.runtimes.stages import show_in
+from daemon.runtimes.table import RuntimeTable
 
 LOG = structlog.get_logger(__name__)
 ID_BYTES: Final = 32
+FOUND_OUT: Final = frozenset(State) - {*CLEARING, *LAUNCHING}  # how a container that was found is
 
 
 @attrs.frozen
@@ -36,11 +43,13 @@ class Create(Command[Container]):
 
 @attrs.define(eq=False)
 class Containers:
-    """The containers of this engine, oldest first."""
+    """The containers of this engine, oldest first; `runtimes` returns those in force."""
 
     host: ContainerHost
     ledger: Ledger
     supervision: Supervision
+    runtimes: Callable[[], RuntimeTable]
+    now_ns: Callable[[], int] = time.time_ns
     _registry: Registry[Container] = attrs.field(factory=Registry, init=False)
 
     def __iter__(self) -> Iterator[Container]:
@@ -102,7 +111,21 @@ class Containers:
     def recover(self, found: Sequence[Stored]) -> None:
         """Take up again what the journal knows; each actor then finds out how its container is."""
         for stored in sorted(found, key=lambda stored: stored.record.created_ns):
-            self._adopt(restored(stored))
+            container = self._adopt(at_engine_start(restored(stored, self.now_ns())))
+            if stored.started_ns:  # who was never started is not started by a policy either
+                self.supervision.see_through(
+                    f"revive {stored.record.id[:12]}", partial(self._revive, container)
+                )
+
+    async def _revive(self, container: Container) -> None:
+        """Start a container that was found ended, if its restart policy wants it; nobody waits for it."""
+        now = await container.cell.wait_for(lambda now: now.state in FOUND_OUT)
+        if not revives(now):
+            return
+        try:
+            await container.mailbox.ask(Revive(self.runtimes()))
+        except EngineError as error:
+            LOG.error("not started with the engine", container=container.id, reason=str(error))
 
     def _named(self, name: str) -> Container | None:
         return next((found for found in self._registry if found.snapshot.record.name == name), None)
@@ -119,7 +142,9 @@ class Containers:
         except EngineError as error:
             request.refuse(error)
         else:
-            request.answer(self._adopt(snapshot))
+            container = self._adopt(snapshot)
+            reached("create-adopted")
+            request.answer(container)
         finally:
             request.refuse(Unavailable("the engine ended before the container was made"))
 
@@ -148,14 +173,15 @@ class Containers:
     def _adopt(self, snapshot: ContainerSnapshot) -> Container:
         container = Container(snapshot.id, Mailbox(f"container {snapshot.id}"), Cell(snapshot))
         self._registry.add(container.id, container)
-        self.supervision.keep(f"container {container.id[:12]}", partial(self._own, container))
+        self.supervision.keep(container.mailbox.name, partial(self._own, container))
         return container
 
     async def _own(self, container: Container) -> None:
         """Be one incarnation of the container's owner; a later one begins from what the journal has."""
-        container.cell.publish(restored(container.snapshot.stored()))
+        show_in(container.stages)
+        container.cell.publish(restored(container.snapshot.stored(), self.now_ns()))
         forget = partial(self._registry.remove, container.id)
-        await ContainerActor(container, self.host, self.ledger, forget).run()
+        await ContainerActor(container, self.host, self.ledger, forget, self.runtimes, self.now_ns).run()
         container.mailbox.close(f"No such container: {container.id}")
 
 

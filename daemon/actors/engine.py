@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,34 +22,35 @@ from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
-from daemon.actors.container.snapshot import ContainerSnapshot, Stored
+from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.containers import Containers
 from daemon.actors.exec.linux import LinuxExecHost
-from daemon.actors.exec.session import KIND as EXEC
-from daemon.actors.exec.session import ExecRecord
 from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
 from daemon.actors.published import Cell
+from daemon.actors.recovery.clearing import clear_up
+from daemon.actors.recovery.known import Known
+from daemon.actors.recovery.salvage import Salvage
 from daemon.actors.supervision import Supervision
 from daemon.configuration import Source
+from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
 from daemon.graphdrivers.layers import OverlayLayers
 from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
+from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import EventDraft, Journal, open_journal
+from daemon.journal.retention import Retention
 from daemon.runtimes.discovery import wrappers_directory
 from daemon.runtimes.host import engine_id, read_host
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.seccomp import DEFAULT_PROFILE, SeccompProfiles
 from daemon.runtimes.spec.inputs import HostFacts, host_facts
-from daemon.runtimes.strays import end_strays
-from daemon.runtimes.table import LockedRuntime
 from daemon.settings import Settings
-from daemon.wire import parse_record
 
 LOG = structlog.get_logger(__name__)
 JOURNAL: Final = "journal.db"
@@ -95,19 +96,20 @@ async def running_engine(
     layout = Layout(settings.data_root, settings.exec_root)
     layout.make()
     async with (
-        open_journal(settings.data_root / JOURNAL) as journal,
+        open_journal(settings.data_root / JOURNAL, Retention.of(settings)) as journal,
         trio.open_nursery() as actors,
     ):
         if journal.set_aside is not None:
             LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
-        known = _known(journal)
+        salvage = Salvage(journal, layout, _rescued(settings))
+        known = await salvage.known()
         host = LinuxConfigurationHost(source, wrappers_directory(settings))
         configuration = await first_configuration(
-            settings, host, journal, known.runtimes, sweep=not _rescued(settings)
+            settings, host, journal, known.runtimes, sweep=CONTAINER not in known.incomplete
         )
         supervision = Supervision(actors)
         engine = _assemble(configuration, host, layout, journal, supervision)
-        await _recover(engine, known, supervision)
+        await _recover(engine, known, salvage, supervision)
         supervision.keep("configuration", _configuration_actor(engine, announcer).run)
         try:
             yield engine
@@ -115,29 +117,10 @@ async def running_engine(
             actors.cancel_scope.cancel()
 
 
-@attrs.frozen
-class _Known:
-    """What the journal knows of containers and exec sessions."""
-
-    containers: Sequence[Stored]
-    execs: Sequence[ExecRecord]
-
-    @property
-    def runtimes(self) -> Sequence[LockedRuntime]:
-        """The runtimes that containers are tied to."""
-        return [runtime for found in self.containers if (runtime := found.record.runtime) is not None]
-
-
-def _known(journal: Journal) -> _Known:
-    return _Known(
-        [parse_record(record.body, Stored) for record in journal.records(CONTAINER)],
-        [parse_record(record.body, ExecRecord) for record in journal.records(EXEC)],
-    )
-
-
-def _rescued(settings: Settings) -> Sequence[Path]:
-    """Return the damaged journals that are still to be looked at, the latest last."""
-    return sorted(settings.data_root.glob(f"{JOURNAL}.damaged-*"))
+def _rescued(settings: Settings) -> Path | None:
+    """Return the latest of the damaged journals that are still to be looked at."""
+    found = settings.data_root.glob(f"{JOURNAL}.damaged-*")
+    return max((path for path in found if not path.name.endswith(("-wal", "-shm"))), default=None)
 
 
 def _assemble(
@@ -157,12 +140,13 @@ def _assemble(
     profile = Path(settings.seccomp_profile) if own_profile else DEFAULT_PROFILE
     inotify = Inotify()
     host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify)
-    containers = Containers(host, journal, supervision)
+    cell = Cell(configuration)
+    containers = Containers(host, journal, supervision, lambda: cell.current.runtimes)
     finder.containers = containers
 
     def users_of(image_id: str) -> Iterator[ImageUser]:
         return (
-            ImageUser(container.id, container.snapshot.running)
+            ImageUser(container.id, container.snapshot.up)
             for container in containers
             if container.snapshot.record.image_id == image_id
         )
@@ -177,7 +161,7 @@ def _assemble(
 
     return Engine(
         engine_id(read_host().machine_id, settings.data_root),
-        LiveConfiguration(Cell(configuration), configuration_host, snapshots),
+        LiveConfiguration(cell, configuration_host, snapshots),
         facts,
         journal,
         graph_driver,
@@ -200,27 +184,21 @@ def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationA
 
     def apply(configuration: Configuration) -> None:
         log.configure(configuration.settings.lowest_log_level, configuration.settings.log_format)
+        engine.journal.retain(Retention.of(configuration.settings))
 
     return ConfigurationActor(engine.live, engine.journal, announcer, event, apply)
 
 
-async def _recover(engine: Engine, known: _Known, supervision: Supervision) -> None:
+async def _recover(engine: Engine, known: Known, salvage: Salvage, supervision: Supervision) -> None:
     """Show what the journal knows; its actors find out how each thing is now."""
-    rescue = _rescued(engine.configuration.settings)
-    if rescue:
-        LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=str(rescue[-1]))
+    if salvage.rescued is not None:
+        file = str(salvage.rescued)
+        LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=file)
     else:
-        await _clear_up(engine, known)
-    await engine.images.recover(engine.journal, discard=not rescue)
+        await clear_up(salvage.layout, engine.graph_driver, engine.execs.host, known)
+    engine.images.content.need((), salvage.layers(known))
+    await engine.images.recover(engine.journal, discard=IMAGE not in known.incomplete)
+    reached("recover-images-shown")
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
     engine.containers.recover(known.containers)
     engine.execs.recover(known.execs)
-
-
-async def _clear_up(engine: Engine, known: _Known) -> None:
-    """Clear away what is in no record: a crash came between the making and the writing."""
-    runs = (*(found.run for found in known.containers), *(found.run for found in known.execs))
-    monitors = {(run.monitor_pid, run.monitor_started_ticks) for run in runs if run is not None}
-    await end_strays(engine.configuration.settings.exec_root, monitors)
-    await engine.graph_driver.prune({found.record.id for found in known.containers})
-    await engine.execs.host.prune({record.id for record in known.execs})

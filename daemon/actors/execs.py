@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import attrs
@@ -18,8 +18,10 @@ from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
 from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.failpoints import reached
 from daemon.journal import Ledger, Transaction
 from daemon.model import ExecConfig
+from daemon.runtimes.stages import show_in
 
 
 @attrs.define(eq=False)
@@ -31,6 +33,9 @@ class Execs:
     supervision: Supervision
     containers: Containers
     _registry: Registry[ExecSession] = attrs.field(factory=Registry, init=False)
+
+    def __iter__(self) -> Iterator[ExecSession]:
+        return iter(self._registry)
 
     def resolve(self, exec_id: str) -> ExecSession:
         """Return the session with exactly this id.
@@ -67,6 +72,7 @@ class Execs:
         record = ExecRecord(new_id(), container.id, config)
         created = exec_event(container, record.id, f"exec_create: {command_line(config)}")
         await self.ledger.commit(Transaction(events=(created,)))
+        reached("exec-create-committed")
         return self._adopt(container, ExecSnapshot(record))
 
     def recover(self, records: Sequence[ExecRecord]) -> None:
@@ -85,10 +91,11 @@ class Execs:
         exec_id = snapshot.record.id
         session = ExecSession(exec_id, Mailbox(f"exec {exec_id}"), Cell(snapshot))
         self._registry.add(exec_id, session)
-        self.supervision.keep(f"exec {exec_id[:12]}", partial(self._own, container, session))
+        self.supervision.keep(session.mailbox.name, partial(self._own, container, session))
         return session
 
     async def _own(self, container: Container, session: ExecSession) -> None:
+        show_in(session.stages)
         await ExecActor(session, container, self.host, self.ledger).run()
         self._registry.remove(session.id)
         session.mailbox.close(f"No such exec instance: {session.id}")
@@ -102,6 +109,8 @@ def check_can_exec(container: Container) -> None:
 
     """
     snapshot = container.snapshot
+    if snapshot.restarting:
+        raise Conflict(f"Container {snapshot.id} is restarting, wait until the container is running")
     if not snapshot.running:
         raise Conflict(f"container {snapshot.id} is not running")
     if snapshot.paused:

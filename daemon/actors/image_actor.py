@@ -25,6 +25,7 @@ from daemon.actors.image_deletion import Deletion, decide
 from daemon.actors.images import Images
 from daemon.actors.mailbox import Request
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
+from daemon.failpoints import reached
 from daemon.graphdrivers import trees
 from daemon.graphdrivers.syscalls import sync_filesystem
 from daemon.images import digests
@@ -95,6 +96,7 @@ class ImagesActor:
     @contextlib.asynccontextmanager
     async def _job(self, spool: Spool) -> AsyncGenerator[Job, None]:
         spool.claim()
+        reached("image-spooled")
         try:
             async with self._room:
                 with self.images.content.lease() as lease:
@@ -111,6 +113,7 @@ class ImagesActor:
         devices = {store.stat().st_dev: store for store in stores}
         for store in devices.values():
             await trio.to_thread.run_sync(sync_filesystem, store)
+        reached("image-synced")
 
     async def _record(self, command: Record) -> None:
         known = set(self.images.catalog.current.images)
@@ -174,6 +177,7 @@ class ImagesActor:
 
     async def _commit(self, change: Change) -> None:
         await self.ledger.commit(change.transaction)
+        reached("image-committed")
         self.images.catalog.publish(change.catalog)
 
     async def _empty_trash(self) -> None:

@@ -98,10 +98,10 @@ class Images:
                 record = parse_record(entry.body, ImageRecord)
                 self.content.keep(record)
                 document = documents.read_image(await self.content.blobs.read(record.id))
+                names = tuple(references.parse(name) for name in sorted(tags.get(entry.id, ())))
             except (EngineError, OSError) as error:  # one damaged image must not keep the others from working
                 _log.error("an image cannot be read", image_id=entry.id, error=str(error))
                 continue
-            names = tuple(references.parse(name) for name in sorted(tags.get(entry.id, ())))
             found.append(ImageSnapshot(record, document, names))
         self.catalog.publish(make_catalog(found))
         if discard:

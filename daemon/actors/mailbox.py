@@ -7,10 +7,15 @@ before it was begun is never carried out.
 
 A mailbox outlives its actor: when the supervisor starts an actor anew, whoever has the mailbox
 simply talks to the new one.
+
+Everything an actor works on has come through here, so this is also where it can be seen: the message
+at hand, and the requests that were taken and have no answer yet.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -33,10 +38,9 @@ class Event:
 
 
 @attrs.define(eq=False)
-class Request(Generic[Answer]):
-    """A command on its way, and the place for its answer."""
+class Promise(Generic[Answer]):
+    """The place for an answer; `abandoned`: whoever waited for it has left."""
 
-    command: Command[Answer]
     abandoned: bool = attrs.field(default=False, init=False)
     _done: trio.Event = attrs.field(factory=trio.Event, init=False)
     _outcome: Outcome[Answer] | None = attrs.field(default=None, init=False)
@@ -71,10 +75,46 @@ class Request(Generic[Answer]):
 
 
 @attrs.define(eq=False)
+class Request(Promise[Answer]):
+    """A command on its way.
+
+    `taken_ns`: when its actor took it, 0 before; `postponed`: it waits for its turn; `begun`: something of
+    it has been done, so it is completed in any case.
+    """
+
+    command: Command[Answer]
+    taken_ns: int = attrs.field(default=0, init=False)
+    postponed: bool = attrs.field(default=False, init=False)
+    begun: bool = attrs.field(default=False, init=False)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it need not be carried out any more."""
+        return self.abandoned and not self.begun
+
+
+@attrs.frozen
+class AtHand:
+    """The message that an actor works on, and since when."""
+
+    message: Command[Any] | Event
+    since_ns: int
+
+
+@attrs.define(eq=False)
 class Mailbox:
-    """The only way to an actor."""
+    """The only way to an actor.
+
+    Attributes:
+        name: the actor's.
+        at_hand: what the actor works on; None while it waits for a message.
+
+    """
 
     name: str
+    now_ns: Callable[[], int] = time.time_ns
+    at_hand: AtHand | None = attrs.field(default=None, init=False)
+    _taken: list[Request[Any]] = attrs.field(factory=list, init=False)
     _send: trio.MemorySendChannel[Request[Any] | Event] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[Request[Any] | Event] = attrs.field(init=False)
     _gone: str = attrs.field(default="", init=False)
@@ -108,12 +148,28 @@ class Mailbox:
 
     async def take(self) -> Request[Any] | Event:
         """Wait for the next message; for the actor alone."""
-        return await self._receive.receive()
+        self.at_hand, self._taken = None, self.unanswered
+        message = await self._receive.receive()
+        if isinstance(message, Request):
+            message.taken_ns = self.now_ns()
+            self._taken.append(message)
+        self.note(message)
+        return message
+
+    def note(self, message: Request[Any] | Event) -> None:
+        """Show that the actor works on `message` now, which it may have taken long ago."""
+        told = message.command if isinstance(message, Request) else message
+        self.at_hand = AtHand(told, self.now_ns())
 
     def close(self, gone: str) -> None:
         """Refuse everything that has not been taken, now and from now on: the object is gone."""
         self._gone = gone
         self._receive.close()
+
+    @property
+    def unanswered(self) -> list[Request[Any]]:
+        """The requests that the actor has taken and not answered yet, oldest first."""
+        return [request for request in self._taken if not request.answered]
 
     @property
     def waiting(self) -> int:

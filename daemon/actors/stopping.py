@@ -31,14 +31,14 @@ async def stop_unless_live_restore(engine: Engine) -> None:
         "stopping all containers", containers=len(alive), within_seconds=settings.shutdown_timeout_seconds
     )
     with trio.move_on_after(settings.shutdown_timeout_seconds):
-        await _tell_all(alive, Stop())
+        await _tell_all(alive, Stop(by_hand=False))
     left = [container for container in alive if _lives(container)]
     with trio.move_on_after(KILL_SECONDS):
-        await _tell_all(left, Kill())
+        await _tell_all(left, Kill(by_hand=False))
 
 
 def _lives(container: Container) -> bool:
-    return container.snapshot.running or container.snapshot.launching
+    return not container.snapshot.idle
 
 
 async def _tell_all(containers: list[Container], command: Command[None]) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import attrs
 import trio
 
+from daemon.failpoints import reached
 from daemon.images.blobs import BlobStore
 from daemon.images.records import ImageRecord
 
@@ -93,6 +94,7 @@ class Content:
         """Count one user less of each, and discard what has none left."""
         for digest in _unused(self._blob_users, blobs):
             self.blobs.discard(digest)
+        reached("image-blobs-discarded")
         for chain_id in _unused(self._layer_users, layers):
             self.layers.discard(chain_id)
         self.discarded.set()

@@ -15,6 +15,7 @@ import orjson
 import trio
 
 from daemon.errors import InvalidParameter
+from daemon.failpoints import reached
 from daemon.images import digests, documents, sandbox
 from daemon.images.content import Content, Lease
 from daemon.images.documents import OCI_CONFIG, Descriptor, ImageDocument
@@ -65,6 +66,7 @@ class Job:
             chain_id = extracted.diff_id
             self.lease.layer(chain_id)
             self.content.layers.adopt(directory, chain_id)
+        reached("image-layer-imported")
         digest, size_bytes = await trio.to_thread.run_sync(_measure, tar)
         member = Member(tar, size_bytes, digest)
         self._adopt_blob(member)
@@ -93,12 +95,14 @@ class Job:
                     f'invalid diffID for layer {position}: expected "{diff_id}", got "{extracted.diff_id}"'
                 )
             self.content.layers.adopt(directory, chain_id)
+        reached("image-layer-unpacked")
         return self._keep_layer(member, diff_id, chain_id, extracted.size_bytes)
 
     def _adopt_blob(self, member: Member) -> None:
         self.lease.blob(member.digest)
         if member.digest not in self.content.blobs:
             self.content.blobs.adopt(member.path, member.digest)
+        reached("image-blob-written")
 
     def _keep_layer(self, member: Member, diff_id: str, chain_id: str, unpacked_bytes: int) -> LayerRecord:
         with self.content.blobs.path(member.digest).open("rb") as blob:

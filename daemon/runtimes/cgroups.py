@@ -13,10 +13,12 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 ATTEMPTS: Final = 100
+THAWED: Final = MappingProxyType({"freezer.state": "THAWED", "cgroup.freeze": "0"})  # of v1, of v2
 PERIOD_SECONDS: Final = 0.01  # a killed process leaves its cgroup a little later
 
 
@@ -31,6 +33,23 @@ def remove_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
         directory = hierarchy / path.lstrip("/")
         if directory.is_dir():
             _remove(directory)
+
+
+def thaw_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
+    """Thaw the processes in the cgroup `path`, for a container whose runtime has forgotten it.
+
+    Raises:
+        OSError: the kernel refuses.
+
+    """
+    for hierarchy in _hierarchies(root):
+        _thaw(hierarchy / path.lstrip("/"))
+
+
+def _thaw(directory: Path) -> None:
+    for name, thawed in THAWED.items():
+        for file in directory.rglob(name):
+            file.write_text(thawed)
 
 
 def _hierarchies(root: Path) -> Iterator[Path]:
@@ -62,3 +81,5 @@ def _kill(directory: Path) -> None:
         with contextlib.suppress(OSError):  # it has gone since, and its processes with it
             for pid in processes.read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
+    with contextlib.suppress(OSError):  # what is frozen does not even hear that; likewise, it may have gone
+        _thaw(directory)

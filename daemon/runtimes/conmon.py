@@ -1,12 +1,10 @@
 """Starts conmon, the monitor that keeps one container or exec session (conmon(8)).
 
 conmon holds the process's stdio and terminal, writes its log, serves its attach socket and in the
-end writes its exit code to a file.  All of that goes on without this daemon.  It tells us what it
-has started over the sync pipe, one line of JSON: {"data": PID} or {"data": -1, "message": "why
-not"}.
+end writes its exit code to a file.  All of that goes on without this daemon.  Over the sync pipe it tells
+us what it has started, in one line of JSON: {"data": PID} or {"data": -1, "message": "..."}.
 
-With `--sync` it does not fork away, so the process we spawn is the monitor itself: our child, in a
-session of its own, until we end; then it is init's.
+With `--sync` it does not fork away: the process we spawn is the monitor itself, our child until we end.
 """
 
 from __future__ import annotations
@@ -14,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +22,11 @@ import trio
 
 from daemon.errors import Failed, RuntimeFailed
 from daemon.runtimes.base import Exit, Run
-from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.families import end_family
+from daemon.runtimes.monitorfiles import MonitorFiles
+from daemon.runtimes.oci import CALL_SECONDS, OciRuntime
 from daemon.runtimes.processes import plain_environment, send_signal, spawn, started_ticks, wait_ended
+from daemon.runtimes.stages import stage
 
 SYNC_LINE_BYTES: Final = 65536
 END_SECONDS: Final = 5.0
@@ -33,27 +34,6 @@ SOCKET_PATH_BYTES: Final = 107
 TERMINAL_SOCKET_BYTES: Final = len("/conmon-term.XXXXXX")
 ENDED_TOO_SOON: Final = "conmon ended before it had started the process"
 GONE_TICKS: Final = 0  # of an exec session's process that has ended before it could be looked at
-
-
-@attrs.frozen
-class MonitorFiles:
-    """Where one monitor has its files: attach socket, terminal FIFOs, pid and exit code."""
-
-    directory: Path
-    id: str
-
-    @property
-    def exits(self) -> Path:
-        """The directory for the exit file; it must exist."""
-        return self.directory / "exit"
-
-    def read_exit(self) -> Exit | None:
-        """Return how the process ended, or None if the monitor has not said."""
-        try:
-            code = int((self.exits / self.id).read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        return Exit(code, oom_killed=(self.directory / "oom").exists())
 
 
 @attrs.frozen
@@ -123,25 +103,31 @@ class Order:
 async def create(order: Order) -> Run:
     """Have the runtime create a container; return once its process waits to be started.
 
-    If this fails or is cancelled, no monitor is left.
+    If this fails or is cancelled, no monitor is left, and no runtime.
 
     Raises:
-        RuntimeFailed: the runtime said no.
+        RuntimeFailed: the runtime said no, or nothing in time.
         Failed: the monitor could not be run, or ended too soon.
 
     """
-    async with _pipe() as (sync, write_end), _monitor(order, _OCI_SYNCPIPE=write_end) as monitor:
-        return await _announced(sync, monitor, "create")
+    with _in_time(order.runtime, "create"):
+        async with _pipe() as (sync, write_end), _monitor(order, _OCI_SYNCPIPE=write_end) as monitor:
+            return await _announced(sync, monitor, "create")
 
 
 async def execute(order: Order, connect: Callable[[], None]) -> Run:
     """Start an exec session; `connect` is called when its attach socket is there and nothing runs yet.
 
     Raises:
-        RuntimeFailed: the runtime said no.
+        RuntimeFailed: the runtime said no, or nothing in time.
         Failed: the monitor could not be run, or ended too soon.
 
     """
+    with _in_time(order.runtime, "exec"):
+        return await _executed(order, connect)
+
+
+async def _executed(order: Order, connect: Callable[[], None]) -> Run:
     start_read, start_write = os.pipe()
     try:
         async with _pipe() as (sync, sync_write), _pipe() as (attach, attach_write):
@@ -176,6 +162,17 @@ async def end(run: Run) -> None:
         send_signal(run.monitor_pid, run.monitor_started_ticks, signal.SIGKILL)
 
 
+@contextmanager
+def _in_time(runtime: OciRuntime, command: str) -> Generator[None, None, None]:
+    """Give up on a runtime that hangs, as with those of its commands that need no monitor."""
+    operation = runtime.operation(command)
+    try:
+        with stage(operation, CALL_SECONDS), trio.fail_after(CALL_SECONDS):
+            yield
+    except trio.TooSlowError as error:
+        raise RuntimeFailed(operation, f"did not end within {CALL_SECONDS:.0f} s") from error
+
+
 @asynccontextmanager
 async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
     read_end, write_end = os.pipe()
@@ -197,10 +194,10 @@ async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
     try:
         yield pid
     except BaseException:
-        # Shielded, because a cancelled launch must leave nothing; bounded, because it may be unkillable.
-        with trio.move_on_after(END_SECONDS, shield=True):
-            os.kill(pid, signal.SIGKILL)  # what it has forked dies with it (PR_SET_PDEATHSIG)
-            await wait_ended(pid, started_ticks(pid))
+        # Shielded: a cancelled launch must leave nothing; `end_family` is bounded by itself.  The runtime
+        # would die with its monitor (PR_SET_PDEATHSIG), but not what it has started in turn.
+        with stage("ending the monitor"), trio.CancelScope(shield=True):
+            await end_family(pid)
         raise
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from daemon.runtimes.conmon import MonitorFiles
+from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.table import LockedRuntime
 
@@ -31,15 +31,34 @@ class Layout:
 
     def bundle(self, container_id: str) -> Path:
         """The OCI bundle of a run, gone with it."""
-        return self.exec_root / "bundles" / container_id
+        return self.bundles / container_id
+
+    def probe(self, container_id: str) -> Path:
+        """The process document of a run's health check."""
+        return self.bundle(container_id) / "probe.json"
 
     def monitor(self, container_id: str) -> MonitorFiles:
         """The files of the monitor of a run; they are in its bundle."""
-        return MonitorFiles(self.bundle(container_id), container_id)
+        return MonitorFiles(self.bundle(container_id), container_id, self.exits / container_id)
 
     def exec_session(self, exec_id: str, container_id: str) -> MonitorFiles:
         """The files of the monitor of an exec session."""
         return MonitorFiles(self.exec_sessions / exec_id, container_id)
+
+    @property
+    def bundles(self) -> Path:
+        """The bundles of all runs."""
+        return self.exec_root / "bundles"
+
+    @property
+    def exits(self) -> Path:
+        """How the last runs of containers have ended, until the next ones begin."""
+        return self.exec_root / "exits"
+
+    @property
+    def containers(self) -> Path:
+        """What all containers keep."""
+        return self.data_root / "containers"
 
     @property
     def exec_sessions(self) -> Path:
@@ -48,7 +67,11 @@ class Layout:
 
     def container(self, container_id: str) -> Path:
         """What a container keeps as long as it exists: its log and the files mounted over /etc."""
-        return self.data_root / "containers" / container_id
+        return self.containers / container_id
+
+    def record(self, container_id: str) -> Path:
+        """A copy of the record that the container was last started with, for when the journal has lost it."""
+        return self.container(container_id) / "record.json"
 
     def log(self, container_id: str) -> Path:
         """The container's output, in conmon's k8s-file format."""
@@ -60,9 +83,10 @@ class Layout:
             root.mkdir(mode=0o711, parents=True, exist_ok=True)
         for private in (
             self.runtime_state,
-            self.exec_root / "bundles",
+            self.bundles,
+            self.exits,
             self.exec_sessions,
-            self.data_root / "containers",
+            self.containers,
         ):
             private.mkdir(mode=0o700, exist_ok=True)
 
@@ -72,6 +96,17 @@ def fresh(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     for private in (directory, directory / "exit"):
         private.mkdir(mode=0o700, parents=True)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file that root alone reads, in the place of an older one: a reader finds one of the two whole.
+
+    After a power cut it may be neither; so it is for what need not survive that.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    write_private(new, content)
+    new.replace(path)
 
 
 def write_private(path: Path, content: bytes) -> None:

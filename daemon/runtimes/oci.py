@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess  # noqa: S404  constants only; processes go through trio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import attrs
 import trio
 
 from daemon.errors import RuntimeFailed
+from daemon.runtimes.families import kill_family
 from daemon.runtimes.processes import plain_environment
+from daemon.runtimes.stages import stage
 
 OUTPUT_BYTES: Final = 16384
 CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container impossible to remove
@@ -43,6 +46,17 @@ class OciRuntime:
         """Whether it loads a compiled filter (crun(1), run.oci.seccomp_bpf_data)."""
         return Path(self.binary).name == "crun"
 
+    def probe_command(self, container_id: str, process: Path) -> tuple[str, ...]:
+        """Return the command line that executes a process document in a running container.
+
+        `strays.py` knows a probe by the name of the document.
+        """
+        return (self.path, *self.global_arguments, "exec", f"--process={process}", container_id)
+
+    def operation(self, command: str) -> str:
+        """Return how one of its commands is called where people read of it."""
+        return f"{Path(self.binary).name} {command}"
+
     async def start(self, container_id: str) -> None:
         """Let a created container's process go on to the user's program."""
         await self._call("start", container_id)
@@ -54,6 +68,10 @@ class OciRuntime:
     async def resume(self, container_id: str) -> None:
         """Thaw all processes; if they are not frozen, that is no error."""
         await self._bring("resume", container_id, "running")
+
+    async def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
+        """Give a running container other limits: sections of the spec's `linux.resources`."""
+        await self._call("update", "--resources=-", container_id, given=json.dumps(resources).encode())
 
     async def delete(self, container_id: str) -> None:
         """Kill what is left of a container and forget it; one that does not exist is no error."""
@@ -68,28 +86,29 @@ class OciRuntime:
             refusal = refused
         else:
             return
-        if await self._status(container_id) != status:
+        if await self.status(container_id) != status:
             raise refusal
 
-    async def _status(self, container_id: str) -> str:
+    async def status(self, container_id: str) -> str:
+        """Return what it calls the container's state: created, running, paused, stopped."""
         state: dict[str, str] = json.loads(await self._call("state", container_id))
         return state["status"]
 
-    async def _call(self, *arguments: str) -> bytes:
-        """Run a command and return what it printed.
+    async def _call(self, *arguments: str, given: bytes = b"") -> bytes:
+        """Run a command, which may read `given`, and return what it printed.
 
         Raises:
             RuntimeFailed: it ended with another code than 0, not in time, or could not be run.
 
         """
-        operation = f"{Path(self.binary).name} {arguments[0]}"
+        operation = self.operation(arguments[0])
         # Files, not pipes: a container's init may inherit them and keep a pipe open (runc #1721).
-        with _file("stdout") as stdout, _file("stderr") as stderr:
+        with stage(operation, CALL_SECONDS), _file("stdout") as stdout, _file("stderr") as stderr:
             try:
                 with trio.fail_after(CALL_SECONDS):
                     done = await trio.run_process(
                         [self.path, *self.global_arguments, *arguments],
-                        stdin=subprocess.DEVNULL,
+                        stdin=given or subprocess.DEVNULL,
                         stdout=stdout,
                         stderr=stderr,
                         check=False,
@@ -106,8 +125,9 @@ class OciRuntime:
             return _start_of(stdout)
 
 
-async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  as trio calls it
-    process.kill()  # runtimes do nothing about SIGTERM, so there is nothing to wait for
+async def _kill(process: trio.Process) -> None:
+    # Runtimes do nothing about SIGTERM; and one that is a script has children, which would be left.
+    await kill_family(process.pid)
 
 
 def _file(name: str) -> BinaryIO:

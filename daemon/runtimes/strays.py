@@ -1,54 +1,87 @@
-"""Ends the monitors that an engine started and could not write down before it was killed.
+"""Ends monitors with all that they have forked: those of a start that was broken off, or cut off by a crash.
 
 A monitor is in the journal once its process runs.  One that was being started when the engine died is
 in no record, so nobody would ever look after what it keeps: it is ended, with all that it has forked, before
-anything is started anew.  It is known by its command line, which names a directory of ours.
+anything is started anew.  It is known by its command line, which names a directory of ours.  So is a probe
+that an engine was running when it died.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+import attrs
 import structlog
 import trio
 
-from daemon.runtimes.processes import send_signal, started_ticks, wait_ended
+from daemon.runtimes.families import end_family
+from daemon.runtimes.processes import started_ticks
 
 LOG: Final = structlog.get_logger(__name__)
 STAT_PARENT: Final = 1  # field 4 of /proc/PID/stat (proc(5)), counted after the command's closing bracket
-END_SECONDS: Final = 5.0
 
 
-async def end_strays(exec_root: Path, known: Collection[tuple[int, int | None]]) -> None:
-    """End each monitor below `exec_root` that is not `known` by its pid and its start time in ticks."""
-    for monitor in await trio.to_thread.run_sync(_monitors, exec_root):
-        if (monitor, started_ticks(monitor)) in known:
+@attrs.frozen
+class Monitor:
+    """A monitor that runs; `directory` is its bundle, or its exec session's."""
+
+    pid: int
+    started_ticks: int
+    container_id: str
+    directory: Path
+
+
+async def end_strays(
+    exec_root: Path, known: Collection[tuple[int, int | None]], spared: Collection[str] = ()
+) -> None:
+    """End each monitor below `exec_root` that is not `known` by its pid and its start time in ticks.
+
+    Those of the containers and exec sessions whose ids are `spared` go on: their records cannot be read.
+    """
+    for monitor in await trio.to_thread.run_sync(monitors, exec_root):
+        parent = _parent(monitor.pid)  # of what a monitor has just forked, which still looks like it
+        if not {(monitor.pid, monitor.started_ticks), (parent, started_ticks(parent))}.isdisjoint(known):
             continue
-        LOG.warning("ending a monitor of an interrupted start", pid=monitor)
-        # Children first: they would otherwise become init's, and not be found any more.
-        for pid in (*_descendants(monitor), monitor):
-            await _end(pid)
+        if not {monitor.container_id, monitor.directory.name}.isdisjoint(spared):
+            continue
+        LOG.warning("ending a monitor of an interrupted start", pid=monitor.pid)
+        await end_family(monitor.pid)
+    for pid in await trio.to_thread.run_sync(_probes, exec_root):
+        LOG.info("ending a probe of an earlier engine", pid=pid)
+        await end_family(pid)
 
 
-async def _end(pid: int) -> None:
+def monitors(exec_root: Path) -> list[Monitor]:
+    """Return the monitors that run below `exec_root`, the oldest first; blocks."""
+    found = (_monitor(pid, f"{exec_root}/") for pid in _processes())
+    return sorted(filter(None, found), key=lambda monitor: (monitor.started_ticks, monitor.pid))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that `pid` has started, or that have become its own, the oldest first; blocks."""
+    own = ((started_ticks(child), child) for child in _processes() if _parent(child) == pid)
+    return [child for _, child in sorted((ticks, child) for ticks, child in own if ticks is not None)]
+
+
+def _monitor(pid: int, exec_root: str) -> Monitor | None:
+    arguments = _arguments(pid)
+    if os.path.basename(arguments[0]) != b"conmon":
+        return None
+    options = dict(argument.split(b"=", 1) for argument in arguments if b"=" in argument)
+    directory, container_id = (os.fsdecode(options.get(name, b"")) for name in (b"--bundle", b"--cid"))
     ticks = started_ticks(pid)
-    if ticks is None or not send_signal(pid, ticks, signal.SIGKILL):
-        return
-    with trio.move_on_after(END_SECONDS):  # it may be unkillable, and others wait
-        await wait_ended(pid, ticks)
+    if ticks is None or not directory.startswith(exec_root):
+        return None
+    return Monitor(pid, ticks, container_id, Path(directory))
 
 
-def _monitors(exec_root: Path) -> list[int]:
-    prefix = os.fsencode(f"--bundle={exec_root}/")
-    return [pid for pid in _processes() if _is_monitor(_arguments(pid), prefix)]
-
-
-def _is_monitor(arguments: list[bytes], prefix: bytes) -> bool:
-    return os.path.basename(arguments[0]) == b"conmon" and any(a.startswith(prefix) for a in arguments)
+def _probes(exec_root: Path) -> list[int]:
+    """Return the runtimes that execute a probe in a container of ours; exec sessions have a monitor."""
+    prefix = os.fsencode(f"--process={exec_root}/bundles/")
+    return [pid for pid in _processes() if any(word.startswith(prefix) for word in _arguments(pid))]
 
 
 def _arguments(pid: int) -> list[bytes]:
@@ -56,18 +89,6 @@ def _arguments(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return [b""]
-
-
-def _descendants(ancestor: int) -> list[int]:
-    """Return all processes that come from `ancestor`, the nearest first."""
-    children: dict[int, list[int]] = {}
-    for pid in _processes():
-        children.setdefault(_parent(pid), []).append(pid)
-    found, generation = [], children.get(ancestor, [])
-    while generation:
-        found += generation
-        generation = [child for pid in generation for child in children.get(pid, ())]
-    return found
 
 
 def _parent(pid: int) -> int:

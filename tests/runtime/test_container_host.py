@@ -8,9 +8,12 @@ import attrs
 import pytest
 import trio
 
+from daemon.actors.container.snapshot import ContainerRecord
 from daemon.errors import Conflict, Failed, RuntimeFailed
+from daemon.runtimes import conmon
 from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
+from daemon.runtimes.stages import Stages, show_in
 from daemon.runtimes.table import LockedRuntime
 from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, started
 
@@ -65,11 +68,34 @@ async def test_a_process_that_takes_too_much_memory_is_reported_as_such(real: Re
         assert await container.wait() == Exit(137, oom_killed=True)
 
 
+def hanging(real: RealRig, tmp_path: Path, how: str) -> ContainerRecord:
+    """Return a container whose runtime never answers."""
+    script = tmp_path / "hanging"
+    script.write_text(f"#!/bin/sh\n{how}\n")
+    script.chmod(0o755)
+    return attrs.evolve(real.record("sh"), runtime=LockedRuntime("hanging", str(script), str(script)))
+
+
+@pytest.mark.parametrize("how", ["exec sleep 1000", "sleep 1000 & wait", "kill -STOP $$"])
+async def test_a_runtime_that_hangs_is_given_up(
+    real: RealRig, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conmon, "CALL_SECONDS", 0.2)
+    record = hanging(real, tmp_path, how)
+    stages = Stages()
+    show_in(stages)
+    with trio.fail_after(REAL_SECONDS):
+        try:
+            with pytest.raises(RuntimeFailed, match="hanging create: did not end within"):
+                await real.host.create(record)
+        finally:
+            await discarded(real, record)
+    assert real.left(record) == []
+    assert list(stages) == []
+
+
 async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: Path) -> None:
-    hanging = tmp_path / "hanging"
-    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
-    hanging.chmod(0o755)
-    record = attrs.evolve(real.record("sh"), runtime=LockedRuntime("hanging", str(hanging), str(hanging)))
+    record = hanging(real, tmp_path, "exec sleep 1000")
     bundle = real.host.layout.bundle(record.id)
     with trio.fail_after(REAL_SECONDS):
         try:

@@ -7,12 +7,14 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from daemon.runtimes.cgroups import CGROUP_ROOT, remove_cgroup
+from daemon.runtimes.families import end_family
 from daemon.runtimes.processes import started_ticks
 from daemon.runtimes.strays import end_strays
 
@@ -49,6 +51,42 @@ async def test_an_unknown_monitor_is_ended_with_what_it_has_forked(
     child = child_of(monitor)
     await end_strays(tmp_path, known=())
     assert [lives(pid) for pid in (child, monitor.pid)] == [False, False]
+
+
+def all_processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+HOPPER = """
+import ctypes, os, time
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, as conmon is one
+if os.fork() == 0:
+    while True:
+        time.sleep(0.02)
+        if os.fork():
+            os._exit(0)
+time.sleep(1000)
+"""
+
+
+async def test_what_forks_while_it_is_being_killed_does_not_escape(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    command = [sys.executable, "-c", HOPPER, mark]
+    with subprocess.Popen(command) as leader:  # ruff: ignore[create-subprocess-in-async-function]  waits for nothing
+        while not Path(f"/proc/{leader.pid}/task/{leader.pid}/children").read_text():
+            pass
+        await end_family(leader.pid)
+        named = [pid for pid in all_processes() if mark in command_of(pid) and lives(pid)]
+        for pid in named:
+            os.kill(pid, signal.SIGKILL)
+    assert named == []
 
 
 async def test_monitors_that_are_known_or_anothers_are_left_alone(

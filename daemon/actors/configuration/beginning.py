@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import attrs
+import structlog
 
 from daemon.actors.configuration.actor import as_record, realized
 from daemon.actors.configuration.deriving import ConfigurationHost
@@ -18,6 +19,8 @@ from daemon.runtimes.table import LockedRuntime
 from daemon.runtimes.wrappers import Wrapper
 from daemon.settings import Settings
 from daemon.wire import parse_record
+
+LOG = structlog.get_logger(__name__)
 
 
 async def first_configuration(
@@ -47,7 +50,7 @@ async def first_configuration(
         await _sweep(
             host, {wrapper for runtime in locked if (wrapper := runtime.wrapper)} | {*table.wrappers}
         )
-    last = _last(journal)
+    last = _last(journal, locked)
     content = fingerprint(settings, table)
     generation = last.generation + (last.fingerprint != content)
     configuration = await realized(host, Configuration(settings, attrs.evolve(table, generation=generation)))
@@ -63,6 +66,12 @@ async def _sweep(host: ConfigurationHost, keep: Collection[Wrapper]) -> None:
         raise Failed(f"the wrapper scripts of runtimes cannot be looked through: {error}") from error
 
 
-def _last(journal: Journal) -> Published:
+def _last(journal: Journal, locked: Collection[LockedRuntime]) -> Published:
+    """Return what was published last; where the journal has lost it, what containers know of it."""
     record = journal.record(KIND, ID)
-    return parse_record(record.body, Published) if record is not None else Published(0, "")
+    try:
+        if record is not None:
+            return parse_record(record.body, Published)
+    except Failed as error:
+        LOG.error("the number of the last configuration is lost", reason=str(error))
+    return Published(max((runtime.generation for runtime in locked), default=0), "")

@@ -35,13 +35,17 @@ from daemon.actors.container.lifecycle import (
     step,
 )
 from daemon.actors.container.messages import DeleteFailed
+from daemon.actors.container.names import name_conflict
 from daemon.actors.container.refusals import refusal
+from daemon.actors.container.restarting import as_told
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
-from daemon.errors import Conflict, EngineError, InvalidParameter, NotFound, Unavailable
+from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
 from daemon.journal import EventDraft, Ledger, Name, NameTaken, Record, Transaction
 from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.stages import Stages
+from daemon.runtimes.table import RuntimeTable
 from daemon.wire import to_record
 
 LOG = structlog.get_logger(__name__)
@@ -50,11 +54,12 @@ KIND = "container"
 
 @attrs.define(eq=False)
 class Container:
-    """A container, as the rest of the engine sees it: where to ask and what it shows."""
+    """A container, as the rest of the engine sees it: where to ask, what it shows, what it is at."""
 
     id: str
     mailbox: Mailbox
     cell: Cell[ContainerSnapshot]
+    stages: Stages = attrs.field(factory=Stages, init=False)
 
     @property
     def snapshot(self) -> ContainerSnapshot:
@@ -67,25 +72,18 @@ def as_record(snapshot: ContainerSnapshot) -> Record:
     return Record(KIND, snapshot.id, to_record(snapshot.stored()))
 
 
-def name_conflict(name: str, holder_id: str) -> Conflict:
-    """Return the error for a container name that another one has (clients match this text)."""
-    return Conflict(
-        f'Conflict. The container name "/{name}" is already in use by container "{holder_id}". '
-        "You have to remove (or rename) that container to be able to reuse that name."
-    )
-
-
 @attrs.define(eq=False)
 class ContainerActor:
     """One incarnation of a container's owner; the mailbox and the cell outlive it.
 
-    `forget` is called when the container is gone, before anyone is told.
+    `forget` is called before anyone is told that it is gone; `runtimes` returns those in force.
     """
 
     container: Container
     host: ContainerHost
     ledger: Ledger
     forget: Callable[[], None]
+    runtimes: Callable[[], RuntimeTable]
     now_ns: Callable[[], int] = time.time_ns
     _open: list[Request[Any]] = attrs.field(factory=list, init=False)
     _postponed: list[Request[Any]] = attrs.field(factory=list, init=False)
@@ -108,14 +106,20 @@ class ContainerActor:
         container = self.container
         try:
             async with trio.open_nursery() as tasks:
-                self._effects = Effects(container.cell, container.mailbox, self.host, tasks, self.now_ns)
+                self._effects = Effects(
+                    container.cell, container.mailbox, self.host, tasks, self.runtimes, self.now_ns
+                )
                 self._perform(RESUME.get(self.snapshot.state, ()), None)
                 while not self.snapshot.removed:
-                    self._at_hand = self._again.popleft() if self._again else await container.mailbox.take()
+                    self._at_hand = self._once_more() if self._again else await container.mailbox.take()
                     await self._take(self._at_hand)
                 tasks.cancel_scope.cancel()
         finally:
             self._part()
+
+    def _once_more(self) -> Request[Any]:
+        self.container.mailbox.note(self._again[0])
+        return self._again.popleft()
 
     def _part(self) -> None:
         """Answer whoever still waits for this incarnation."""
@@ -129,9 +133,10 @@ class ContainerActor:
 
     async def _take(self, item: Request[Any] | Event) -> None:
         request = item if isinstance(item, Request) else None
-        if request is not None and request.abandoned:
-            return  # it waited for its turn, and whoever asked has left
-        message = item.command if isinstance(item, Request) else item
+        if request is not None and request.withdrawn:
+            request.answer(None)  # it waited for its turn, and whoever asked has left
+            return
+        message = as_told(self.snapshot, item.command if isinstance(item, Request) else item)
         found = step(self.snapshot.state, message)
         if found is not None:
             await self._transit(request, message, *found)
@@ -166,6 +171,7 @@ class ContainerActor:
             # A fact stays a fact: go on, and write it with the next transition.
             LOG.error("transition not written", container=self.container.id, reason=str(error))
             self._owed = (*self._owed, *events)
+            self._effects.remind()
         self.container.cell.publish(after)
         if target is not before.state:
             self._again.extend(self._postponed)
@@ -193,7 +199,8 @@ class ContainerActor:
             events=(*self._owed, *events),
         )
         try:
-            await self.ledger.commit(transaction)
+            with trio.CancelScope(shield=True):  # it happens in any case, and the next incarnation must know
+                await self.ledger.commit(transaction)
         except NameTaken as taken:
             raise name_conflict(after.record.name, taken.holder_id) from taken
         self._written, self._owed = stored, ()
@@ -201,7 +208,9 @@ class ContainerActor:
     def _file(self, request: Request[Any] | None, effects: tuple[Effect, ...]) -> None:
         if request is None:
             return
-        if Effect.POSTPONE in effects:
+        request.begun = request.begun or effects != (Effect.POSTPONE,)
+        request.postponed = Effect.POSTPONE in effects
+        if request.postponed:
             self._postponed.append(request)
         elif type(request.command) in SETTLED:
             self._open.append(request)

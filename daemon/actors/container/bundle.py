@@ -10,16 +10,20 @@ from typing import Final
 import attrs
 import orjson
 
+from daemon.actors.container.health import check_of
 from daemon.actors.container.snapshot import ContainerRecord
+from daemon.model import ExecConfig
 from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
-from daemon.runtimes.cgroups import remove_cgroup
+from daemon.runtimes.cgroups import remove_cgroup, thaw_cgroup
 from daemon.runtimes.inroot import ensure_in_root
-from daemon.runtimes.layout import Layout, fresh, write_private
+from daemon.runtimes.layout import Layout, fresh, replace_private, write_private
 from daemon.runtimes.seccomp import Seccomp
 from daemon.runtimes.spec.build import build_spec
 from daemon.runtimes.spec.inputs import DeviceNode, HostFacts, SpecInputs
+from daemon.runtimes.spec.process import build_process
 from daemon.runtimes.spec.resources import cgroups_path
 from daemon.runtimes.users import resolve_user
+from daemon.wire import to_record
 
 CGROUP_PARENT: Final = "/docker"  # tools look for a container's cgroup at Docker's place
 HOST_HOSTS: Final = Path("/etc/hosts")
@@ -84,19 +88,36 @@ class Bundles:
         for directory in (record.config.working_dir, *(record.config.volumes or ())):
             ensure_in_root(rootfs, directory)
         self._write_files(record, inputs.hostname)
+        replace_private(self.layout.record(record.id), to_record(record))
+        _delete(self.layout.exits / record.id)
         bundle = self.layout.bundle(record.id)
         fresh(bundle)
         write_private(bundle / "config.json", orjson.dumps(build_spec(inputs)))
+        if (check := check_of(record.config)) is not None:
+            probe = build_process(inputs, ExecConfig(cmd=check.command))
+            write_private(self.layout.probe(record.id), orjson.dumps(probe))
 
     def discard(self, record: ContainerRecord) -> None:
         """Delete what is left of a run that is over: the bundle, and a cgroup its runtime forgot.
+
+        Its exit is kept until the next run: on a full disk the journal does not have it yet.
 
         Raises:
             OSError: the disk refuses, or a process cannot be killed.
 
         """
         remove_cgroup(self._cgroup(record))
+        self.layout.monitor(record.id).keep_exit()
         _delete(self.layout.bundle(record.id))
+
+    def thaw(self, record: ContainerRecord) -> None:
+        """Thaw a container without its runtime.
+
+        Raises:
+            OSError: the kernel refuses.
+
+        """
+        thaw_cgroup(self._cgroup(record))
 
     def forget(self, record: ContainerRecord) -> None:
         """Delete what the container kept between its runs, and what a run has left.
@@ -106,6 +127,7 @@ class Bundles:
 
         """
         self.discard(record)
+        _delete(self.layout.exits / record.id)
         _delete(self.layout.container(record.id))
 
     def _cgroup(self, record: ContainerRecord) -> str:

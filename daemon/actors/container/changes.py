@@ -12,50 +12,84 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import AT_REST, LAUNCHING, State
+from daemon.actors.container.health import at_end, at_start, check_of, judged
+from daemon.actors.container.lifecycle import AT_REST, State
 from daemon.actors.container.messages import (
     CleanedUp,
     DeleteFailed,
     Exited,
+    ForceRemove,
+    Frozen,
+    GivenUp,
     Initialized,
+    Kill,
     LaunchFailed,
     Lost,
+    Probed,
+    Relapsed,
     Rename,
     Restart,
+    Revive,
+    Signal,
     Start,
+    StartAgain,
     Started,
+    Stop,
+    Thawed,
+    Updated,
 )
-from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.restarting import EXIT_UNKNOWN, asks_to_end, next_backoff_ns
+from daemon.actors.container.snapshot import OPERATIONS, ContainerSnapshot
 
-EXIT_UNKNOWN: Final = 255  # what dockerd reports for an exit that nobody saw
 UNKNOWN_TEXT: Final = "the exit code is not known: the container's monitor ended without leaving it"
 
-TRANSIENT: Final = frozenset(
-    {
-        *LAUNCHING,
-        State.PAUSING,
-        State.RESUMING,
-        State.STOPPING,
-        State.STOPPED,
-        State.UNKNOWN,
-        State.REMOVING,
-    }
-)
-"""States that are shown as an operation under way."""
 
-
-def _start(now: ContainerSnapshot, message: Start | Restart) -> dict[str, Any]:
+def _start(now: ContainerSnapshot, message: Start | Restart | Revive) -> dict[str, Any]:
     # In any state, so that a container is not stopped for a restart that cannot come to anything.
+    locked = _start_again(now, message)
+    if now.state not in {*AT_REST, State.RESTARTING}:
+        return {}
+    return {**locked, "restart_count": 0, "backoff_ns": 0, "stopped_by_hand": False}
+
+
+def _start_again(now: ContainerSnapshot, message: Start | Restart | Revive | StartAgain) -> dict[str, Any]:
     runtime = message.runtimes.lock(now.record.host_config.runtime)
-    return {"record": attrs.evolve(now.record, runtime=runtime)} if now.state in AT_REST else {}
+    return {"record": attrs.evolve(now.record, runtime=runtime), "let_go": False}
+
+
+def _stop(now: ContainerSnapshot, message: Stop | Kill) -> dict[str, Any]:
+    return {"stopped_by_hand": now.stopped_by_hand or message.by_hand}
+
+
+def _signal(now: ContainerSnapshot, message: Signal) -> dict[str, Any]:
+    by_hand = asks_to_end(message, now.record.config)
+    return {"stopped_by_hand": now.stopped_by_hand or by_hand}
 
 
 def _initialized(_: ContainerSnapshot, message: Initialized) -> dict[str, Any]:
     return {"run": message.run}
 
 
-def _started(_: ContainerSnapshot, message: Started) -> dict[str, Any]:
-    return {"started_ns": message.at_ns, "exit_code": 0, "error": "", "oom_killed": False}
+def _started(now: ContainerSnapshot, message: Started) -> dict[str, Any]:
+    health = at_start(now.record.config)
+    cleared = {"exit_code": 0, "error": "", "oom_killed": False}
+    return {"started_ns": message.at_ns, "let_go": True, "told_paused": False, "health": health, **cleared}
+
+
+def _probed(now: ContainerSnapshot, message: Probed) -> dict[str, Any]:
+    check = check_of(now.record.config)
+    assert check is not None  # or else it would not have been probed
+    if now.health is None or now.state is not State.RUNNING:  # what is being ended may well fail its probe
+        return {}
+    return {"health": judged(now.health, message.result, check, now.started_ns)}
+
+
+def _frozen(now: ContainerSnapshot, _: Frozen) -> dict[str, Any]:
+    return {"told_paused": now.state is State.PAUSING}  # one that is stopped meanwhile is thawed untold
+
+
+def _thawed(now: ContainerSnapshot, _: Thawed) -> dict[str, Any]:
+    return {"told_paused": now.told_paused and now.state is State.STOPPING}  # its end tells
 
 
 def _launch_failed(_: ContainerSnapshot, message: LaunchFailed) -> dict[str, Any]:
@@ -70,6 +104,7 @@ def _exited(now: ContainerSnapshot, message: Exited) -> dict[str, Any]:
         "oom_killed": message.exit.oom_killed,
         "finished_ns": message.at_ns,
         "exits": now.exits + 1,
+        "health": at_end(now.health),
     }
 
 
@@ -80,14 +115,22 @@ def _lost(now: ContainerSnapshot, message: Lost) -> dict[str, Any]:
         "error": UNKNOWN_TEXT,
         "finished_ns": message.at_ns,
         "exits": now.exits + 1,
+        "health": at_end(now.health),
     }
+
+
+def _relapsed(now: ContainerSnapshot, message: Relapsed) -> dict[str, Any]:
+    end = message.end
+    ended = _exited(now, end) if isinstance(end, Exited) else _lost(now, end)
+    backoff_ns = next_backoff_ns(now.backoff_ns, end.at_ns - now.started_ns)
+    return {**ended, "restart_count": now.restart_count + 1, "backoff_ns": backoff_ns}
 
 
 def _cleaned_up(_: ContainerSnapshot, __: CleanedUp) -> dict[str, Any]:
     return {"run": None}
 
 
-def _delete_failed(_: ContainerSnapshot, message: DeleteFailed) -> dict[str, Any]:
+def _failed(_: ContainerSnapshot, message: DeleteFailed | GivenUp) -> dict[str, Any]:
     return {"error": str(message.error)}
 
 
@@ -95,18 +138,34 @@ def _renamed(now: ContainerSnapshot, message: Rename) -> dict[str, Any]:
     return {"record": attrs.evolve(now.record, name=message.name)}
 
 
+def _updated(now: ContainerSnapshot, message: Updated) -> dict[str, Any]:
+    return {"record": attrs.evolve(now.record, host_config=message.host_config)}
+
+
 CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]] = MappingProxyType(
     {
         Start: _start,
         Restart: _start,
+        Revive: _start,
+        StartAgain: _start_again,
+        Stop: _stop,
+        Kill: _stop,
+        ForceRemove: lambda *_: {"stopped_by_hand": True},
+        Signal: _signal,
         Initialized: _initialized,
         Started: _started,
+        Probed: _probed,
+        Frozen: _frozen,
+        Thawed: _thawed,
         LaunchFailed: _launch_failed,
         Exited: _exited,
         Lost: _lost,
+        Relapsed: _relapsed,
+        GivenUp: _failed,
         CleanedUp: _cleaned_up,
-        DeleteFailed: _delete_failed,
+        DeleteFailed: _failed,
         Rename: _renamed,
+        Updated: _updated,
     }
 )
 
@@ -120,8 +179,6 @@ def changed(now: ContainerSnapshot, target: State, message: object, at_ns: int) 
     """
     change = CHANGES.get(type(message))
     changes = change(now, message) if change else {}
-    if target is not now.state:
-        under_way = target in TRANSIENT
-        changes["operation"] = target.value if under_way else ""
-        changes["operation_since_ns"] = at_ns if under_way else 0
+    if OPERATIONS.get(target) != OPERATIONS.get(now.state):
+        changes["operation_since_ns"] = at_ns
     return now.replace(state=target, **changes)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import structlog
 import trio
 
+from daemon.actors.container.backoff import BackOff
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import Effect, State
 from daemon.actors.container.messages import (
@@ -32,19 +33,28 @@ from daemon.actors.container.messages import (
     Started,
     Thawed,
     ThawFailed,
+    WriteAgain,
 )
+from daemon.actors.container.probing import Probing
+from daemon.actors.container.runtasks import RunTasks
 from daemon.actors.container.sessions import Sessions
 from daemon.actors.container.signals import grace_seconds, signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.updates import Updates
 from daemon.actors.mailbox import Event, Mailbox
 from daemon.actors.published import Cell
-from daemon.actors.seeing_out import seen_out
+from daemon.actors.seeing_out import seen_out, unless
 from daemon.errors import Conflict, EngineError, Failed
+from daemon.failpoints import boundaries, reached
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.base import Run
 from daemon.runtimes.failures import launch_failure
+from daemon.runtimes.stages import stage
+from daemon.runtimes.table import RuntimeTable
 
 LOG = structlog.get_logger(__name__)
+WRITE_AGAIN_SECONDS: Final = 5.0
+FAILPOINTS: Final = boundaries("effect", Effect)
 
 
 @attrs.define(eq=False)
@@ -55,13 +65,20 @@ class Effects:
     mailbox: Mailbox
     host: ContainerHost
     tasks: trio.Nursery
+    runtimes: Callable[[], RuntimeTable]
     now_ns: Callable[[], int]
     _sessions: Sessions = attrs.field(init=False)
     _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    _of_run: set[trio.CancelScope] = attrs.field(factory=set, init=False)
+    _back_off: BackOff = attrs.field(init=False)
+    _of_run: RunTasks = attrs.field(init=False)
+    _updates: Updates = attrs.field(init=False)
+    _reminding: bool = attrs.field(default=False, init=False)
     _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._of_run = RunTasks(self.tasks)
+        self._back_off = BackOff(self.cell, self.mailbox, self.runtimes, self.tasks)
+        self._updates = Updates(self.cell, self.mailbox, self.host, self.tasks)
         self._sessions = Sessions(lambda: self.host.connect(self._record))
         self._performers = {
             Effect.LAUNCH: self._start_launch,
@@ -77,19 +94,37 @@ class Effects:
             Effect.THAW: lambda _: self._during_run(self._report, self.host.thaw, Thawed(), ThawFailed),
             Effect.CLEAN_UP: self._start_clean_up,
             Effect.AUTO_REMOVE: self._auto_remove,
+            Effect.BACK_OFF: self._back_off.begin,
+            Effect.END_BACK_OFF: self._back_off.end,
             Effect.DELETE: self._start_delete,
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
+            Effect.UPDATE: self._updates.begin,
             Effect.POSTPONE: lambda _: None,
         }
 
     def perform(self, effect: Effect, message: Any) -> object:
         """Do, or begin, what `effect` says on behalf of `message`; return the answer, if it has one."""
-        return self._performers[effect](message)
+        failpoints = FAILPOINTS[effect]
+        reached(failpoints.before)
+        answer = self._performers[effect](message)
+        reached(failpoints.after)
+        return answer
 
     def close_sessions(self) -> None:
         """Tell whoever waits for the container's stdio that there will be none."""
         self._sessions.close()
+
+    def remind(self) -> None:
+        """Have the actor write again, in a while, what the disk would not take, whatever happens."""
+        if not self._reminding:
+            self._reminding = True
+            self.tasks.start_soon(self._remind)
+
+    async def _remind(self) -> None:
+        await trio.sleep(WRITE_AGAIN_SECONDS)
+        self._reminding = False
+        await self.mailbox.tell(WriteAgain())
 
     @property
     def _record(self) -> ContainerRecord:
@@ -109,7 +144,7 @@ class Effects:
                 raise Conflict(f"container {self._record.id} was stopped before it had started")
             self._keep_log()  # before there can be any output
             await self.mailbox.ask(Initialized(run))
-            await self.host.start(self._record, run)
+            await unless(partial(self.host.process_ended, run), partial(self.host.start, self._record, run))
             await self.mailbox.ask(Started(self.now_ns()))
         except EngineError as failure:
             error, exit_code = launch_failure(failure)
@@ -121,17 +156,21 @@ class Effects:
         run = self.cell.current.run
         assert run is not None  # who runs has a run: `ContainerSnapshot.stored` sees to it
         self._keep_log()
-        self.tasks.start_soon(self._watch, run)
+        self.tasks.start_soon(self._watch, run, self.now_ns())
 
     def _keep_log(self) -> None:
         self._during_run(self.host.keep_log, self._record)
 
-    async def _watch(self, run: Run) -> None:
+    async def _watch(self, run: Run, since_ns: int = 0) -> None:
+        self._during_run(Probing(self.cell, self.mailbox, self.host, self.now_ns).run)
         ended = await seen_out(
             partial(self.host.process_ended, run), partial(self.host.wait, self._record, run), self._sessions
         )
         at_ns = self.now_ns()
-        await self.mailbox.tell(Lost(at_ns) if ended is None else Exited(ended, at_ns))
+        late = ended is not None and 0 < ended.at_ns < since_ns
+        await self.mailbox.tell(
+            Lost(at_ns) if ended is None else Exited(ended, ended.at_ns if late else at_ns, late)
+        )
 
     def _give_up(self, _: object) -> None:
         ended = Failed("the engine ended while the container was being started")
@@ -155,25 +194,15 @@ class Effects:
             self._during_run(self._expire, seconds)
 
     async def _expire(self, seconds: float) -> None:
-        await trio.sleep(seconds)
+        with stage("the grace of the stop", seconds):
+            await trio.sleep(seconds)
         await self.mailbox.tell(GraceExpired())
 
     def _during_run(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Begin something that is pointless, and must say nothing any more, once the run is over."""
-        scope = trio.CancelScope()
-        self._of_run.add(scope)
-        self.tasks.start_soon(self._within, scope, work, *arguments)
-
-    async def _within(
-        self, scope: trio.CancelScope, work: Callable[..., Awaitable[None]], *arguments: object
-    ) -> None:
-        with scope:
-            await work(*arguments)
-        self._of_run.discard(scope)
+        self._of_run.begin(work, *arguments)
 
     def _start_clean_up(self, _: object) -> None:
-        for scope in self._of_run:
-            scope.cancel()
+        self._of_run.end()
         self.close_sessions()
         self.tasks.start_soon(self._clean_up)
 

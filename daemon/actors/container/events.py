@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.lifecycle import BETWEEN_RUNS, Effect
 from daemon.actors.container.messages import (
     Attach,
     Deleted,
@@ -21,13 +21,15 @@ from daemon.actors.container.messages import (
     Frozen,
     Lost,
     Note,
+    Probed,
+    Relapsed,
     Rename,
     Resize,
     Restart,
     Started,
     Stop,
     Thawed,
-    Unpause,
+    Updated,
 )
 from daemon.actors.container.signals import signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
@@ -35,6 +37,7 @@ from daemon.journal import EventDraft
 
 Named = Iterable[tuple[str, dict[str, str]]]
 NANOSECONDS: Final = 1_000_000_000
+OBSERVED_LATE: Final = MappingProxyType({"observedAtRecovery": "true"})  # the end came while no engine ran
 
 
 @attrs.frozen
@@ -85,14 +88,32 @@ def _ended(transition: Transition) -> Named:
     if after.oom_killed:
         yield "oom", {}
     lasted_seconds = (after.finished_ns - after.started_ns) // NANOSECONDS
-    yield "die", {"exitCode": str(after.exit_code), "execDuration": str(lasted_seconds)}
+    late = OBSERVED_LATE if _is_late(transition.message) else {}
+    yield "die", {"exitCode": str(after.exit_code), "execDuration": str(lasted_seconds), **late}
     if Stop in transition.wanted or Restart in transition.wanted:
         yield "stop", {}
 
 
+def _is_late(message: Any) -> bool:
+    end = message.end if isinstance(message, Relapsed) else message
+    return isinstance(end, Exited) and end.late
+
+
+def _probed(transition: Transition) -> Named:
+    before, after = transition.before.health, transition.after.health
+    if after is not None and (before is None or before.status is not after.status):
+        yield f"health_status: {after.status.value}", {}
+
+
+def _stopped(transition: Transition) -> Named:
+    # Else its end tells: there was a process.
+    if transition.before.state in BETWEEN_RUNS:
+        yield "stop", {}
+
+
 def _thawed(transition: Transition) -> Named:
-    # A restart thaws what might be frozen; nobody had been told that it was.
-    if Unpause in transition.wanted:
+    # A restart thaws what might be frozen, and perhaps nobody had been told that it was.
+    if transition.before.told_paused and transition.moved:
         yield "unpause", {}
 
 
@@ -121,11 +142,16 @@ OF_MESSAGE: Final[Mapping[type, Callable[[Transition], Named]]] = MappingProxyTy
         Started: _started,
         Exited: _ended,
         Lost: _ended,
+        Relapsed: _ended,
+        Probed: _probed,
+        Stop: _stopped,
+        Restart: _stopped,
         Frozen: _if_moved("pause"),
         Thawed: _thawed,
         Attach: _simply("attach"),
         Deleted: _simply("destroy"),
         Rename: _renamed,
+        Updated: _simply("update"),
         Resize: _resized,
         Note: _noted,
     }

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import trio
+
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.runtimes.attach import AttachSocket
-from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.base import Exit, ProbeOutcome, Run
 
 
 class ContainerHost(Protocol):
@@ -40,6 +42,15 @@ class ContainerHost(Protocol):
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once it has; None if nobody will ever know."""
 
+    async def probe(
+        self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
+    ) -> None:
+        """Run the container's health check once; if cancelled, break it off.
+
+        `task_status` is given the outcome as soon as it is known, which never fails; this returns when
+        nothing of the probe is left.
+        """
+
     async def process_ended(self, run: Run) -> None:
         """Return once the process has ended; its monitor may still have output to pass on."""
 
@@ -47,10 +58,18 @@ class ContainerHost(Protocol):
         """Send a signal to the process; one that has just ended hears nothing, which is no error."""
 
     async def freeze(self, record: ContainerRecord) -> None:
-        """Freeze all processes."""
+        """Freeze all processes; if that fails, none stays frozen."""
 
     async def thaw(self, record: ContainerRecord) -> None:
         """Thaw all processes; those that are not frozen go on."""
+
+    async def update(self, record: ContainerRecord) -> None:
+        """Have the running container's cgroup obey the limits of `record`, which may be others than before.
+
+        Raises:
+            EngineError: the runtime or the kernel refuses; then nothing has changed.
+
+        """
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run: process, monitor, cgroup, mount, bundle."""

@@ -4,8 +4,8 @@ Everything that decides what a container may do next is in this file.  A pair of
 message that the table lacks is refused, with the text of `REFUSALS`.  The actor performs the
 effects; no handler looks at a state to decide anything.
 
-The states are libpod's (libpod/define/containerstate.go names them), plus RESUMING, DEAD (Docker's
-word for a removal that failed) and REMOVED.
+The states are libpod's (libpod/define/containerstate.go names them), plus RESUMING, RELAPSED and
+RESTARTING, DEAD (Docker's word for a removal that failed) and REMOVED.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from daemon.actors.container.messages import (
     ForceRemove,
     FreezeFailed,
     Frozen,
+    GivenUp,
     GraceExpired,
     Initialized,
     Kill,
@@ -31,17 +32,24 @@ from daemon.actors.container.messages import (
     Lost,
     Note,
     Pause,
+    Probed,
+    Relapsed,
     Remove,
     Rename,
     Resize,
     Restart,
+    Revive,
     Signal,
     Start,
+    StartAgain,
     Started,
     Stop,
     Thawed,
     ThawFailed,
     Unpause,
+    Update,
+    Updated,
+    WriteAgain,
 )
 from daemon.actors.mailbox import Command, Event
 
@@ -59,6 +67,8 @@ class State(enum.Enum):
     STOPPING = "stopping"  # has been told to end
     STOPPED = "stopped"  # has ended; what the run left is being cleared away
     UNKNOWN = "unknown"  # has ended, nobody knows how; being cleared away
+    RELAPSED = "relapsed"  # has ended and will be started again; being cleared away
+    RESTARTING = "restarting"  # waits for its next start
     EXITED = "exited"  # has ended, nothing of the run is left
     REMOVING = "removing"
     DEAD = "dead"  # could not be removed
@@ -81,9 +91,12 @@ class Effect(enum.Enum):
     THAW = enum.auto()
     CLEAN_UP = enum.auto()  # after the run: whatever was still done for it is broken off
     AUTO_REMOVE = enum.auto()  # if the container is to be removed by itself
+    BACK_OFF = enum.auto()  # wait, then start again
+    END_BACK_OFF = enum.auto()
     DELETE = enum.auto()
     OPEN_SESSION = enum.auto()
     RESIZE = enum.auto()
+    UPDATE = enum.auto()  # what runs, then the record
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
@@ -101,7 +114,9 @@ LAUNCHING: Final = (S.STARTING, S.INITIALIZED)
 ALIVE: Final = (S.RUNNING, S.PAUSING, S.PAUSED, S.RESUMING)
 CLEARING: Final = (S.STOPPED, S.UNKNOWN)
 AT_REST: Final = (S.CONFIGURED, S.EXITED)
+BETWEEN_RUNS: Final = (S.RELAPSED, S.RESTARTING)
 PASSED: Final = (*AT_REST, *LAUNCHING, *CLEARING, S.REMOVING, S.DEAD)  # whatever ran before has ended
+UPDATABLE: Final = (*AT_REST, *ALIVE, S.STOPPING, *CLEARING, *BETWEEN_RUNS)
 PERMANENT: Final = tuple(state for state in State if state is not S.REMOVED)
 
 
@@ -136,9 +151,10 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_go((S.INITIALIZED, S.RUNNING), ForceRemove, S.STOPPING, E.KILL, E.POSTPONE),
     **_stay((S.INITIALIZED, *ALIVE, S.STOPPING), Signal, E.SIGNAL),
     **_stay((S.STOPPING,), Stop, E.SHORTEN_GRACE),
-    **_stay((S.STOPPING,), Kill, E.KILL),
-    **_stay((S.STOPPING,), ForceRemove, E.KILL, E.POSTPONE),
-    **_stay((S.STOPPING,), GraceExpired, E.KILL),
+    # what does not end by that may be frozen still: its thaw has failed
+    **_stay((S.STOPPING,), Kill, E.KILL, E.THAW),
+    **_stay((S.STOPPING,), ForceRemove, E.KILL, E.THAW, E.POSTPONE),
+    **_stay((S.STOPPING,), GraceExpired, E.KILL, E.THAW),
 
     # a frozen process hears no signal, so it is thawed to be stopped
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), Stop, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE),
@@ -165,6 +181,22 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay((S.STOPPING,), Started),
     **_go(CLEARING, CleanedUp, S.EXITED, E.AUTO_REMOVE),
 
+    # starting again by itself, unless somebody does not want that
+    **_go(ALIVE, Relapsed, S.RELAPSED, E.CLEAN_UP),
+    **_go((S.RELAPSED,), CleanedUp, S.RESTARTING, E.BACK_OFF),
+    **_go((S.RESTARTING,), StartAgain, S.STARTING, E.LAUNCH),
+    **_go((S.RESTARTING,), GivenUp, S.EXITED),
+    **_go((S.EXITED,), Revive, S.STARTING, E.LAUNCH),
+    **_go((S.RELAPSED,), Stop, S.STOPPED),
+    **_go((S.RELAPSED,), Kill, S.STOPPED),
+    **_go((S.RELAPSED,), Restart, S.STOPPED, E.POSTPONE),
+    **_go((S.RELAPSED,), ForceRemove, S.STOPPED, E.POSTPONE),
+    **_go((S.RESTARTING,), Stop, S.EXITED, E.END_BACK_OFF),
+    **_go((S.RESTARTING,), Kill, S.EXITED, E.END_BACK_OFF),
+    **_go((S.RESTARTING,), Restart, S.STARTING, E.END_BACK_OFF, E.LAUNCH),
+    **_go((S.RESTARTING,), ForceRemove, S.REMOVING, E.END_BACK_OFF, E.DELETE),
+    **_stay(BETWEEN_RUNS, Signal),  # there is no process; one that would end it is a `Kill` (`restarting`)
+
     # removing
     **_go((*AT_REST, S.DEAD), Remove, S.REMOVING, E.DELETE),
     **_go((*AT_REST, S.DEAD), ForceRemove, S.REMOVING, E.DELETE),
@@ -178,11 +210,19 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay((S.STOPPING,), Thawed),
     **_stay((S.STOPPING,), ThawFailed),
 
+    # how it is; a probe may have ended just before the container is frozen or told to end
+    **_stay((*ALIVE, S.STOPPING), Probed),
+
     # what changes no state
     **_stay((*ALIVE, S.STOPPING), Resize, E.RESIZE),
     **_stay(PERMANENT, Rename),
+    **_stay(UPDATABLE, Update, E.UPDATE),
+    **_stay(UPDATABLE, Updated),
+    **_stay(LAUNCHING, Update, E.POSTPONE),  # what is being launched has been read already
+    **_stay(LAUNCHING, Updated, E.POSTPONE),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),
+    **_stay(PERMANENT, WriteAgain),
 })
 # fmt: on
 
@@ -194,6 +234,7 @@ SETTLED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType
         Restart: frozenset({S.RUNNING}) | ENDED,
         Stop: ENDED,
         Kill: ENDED,
+        Signal: frozenset(State),  # done when it is sent, even if it came to a `Kill`
         Pause: frozenset({S.PAUSED}),
         Unpause: frozenset({S.RUNNING}),
         Remove: frozenset({S.REMOVED}),
@@ -214,8 +255,8 @@ FAILS: Final[Mapping[type[Event], tuple[type[Command[Any]], ...]]] = MappingProx
 
 DEFEATED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
     {
-        Pause: frozenset({S.STOPPING}) | ENDED,
-        Unpause: frozenset({S.STOPPING}) | ENDED,
+        Pause: frozenset({S.STOPPING, *BETWEEN_RUNS}) | ENDED,
+        Unpause: frozenset({S.STOPPING, *BETWEEN_RUNS}) | ENDED,
     }
 )
 """The states in which an open command can no longer be carried out, and is refused after all."""
@@ -228,6 +269,8 @@ RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
         S.RESUMING: (E.WATCH, E.THAW),
         S.STOPPED: (E.CLEAN_UP,),
         S.UNKNOWN: (E.CLEAN_UP,),
+        S.RELAPSED: (E.CLEAN_UP,),
+        S.RESTARTING: (E.BACK_OFF,),
         S.REMOVING: (E.DELETE,),
     }
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
@@ -13,20 +14,24 @@ from outcome import Outcome, acapture
 from daemon.actors.container.bundle import Bundles, Devices
 from daemon.actors.container.logs import log_of
 from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
-from daemon.errors import Failed
+from daemon.errors import EngineError, Failed
+from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSocket
-from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from daemon.runtimes.console import resize
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.logrotation import keep_settled, settled
 from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.probes import Prober
 from daemon.runtimes.processes import send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
+from daemon.runtimes.spec.resources import changeable
 from daemon.runtimes.spec.sources import make_bind_sources
+from daemon.runtimes.stages import stage
 
 
 @attrs.frozen
@@ -38,6 +43,7 @@ class LinuxHost:
     seccomp: SeccompProfiles
     bundles: Bundles
     inotify: Inotify
+    prober: Prober = attrs.field(factory=Prober)
 
     def runtime(self, record: ContainerRecord) -> OciRuntime:
         """Return the runtime that runs this container, as it was locked in when it was started."""
@@ -46,9 +52,19 @@ class LinuxHost:
     async def create(self, record: ContainerRecord) -> Run:
         """Make root filesystem and bundle, and have the process created."""
         locked_runtime(record).check_installed()
-        rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
+        with stage("mounting"):
+            rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
+        reached("launch-mounted")
         runtime = self.runtime(record)
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
+        with stage("writing the bundle"):
+            await self._write_bundle(record, runtime, rootfs)
+        reached("launch-bundled")
+        run = await conmon.create(self._order(record, runtime))
+        reached("launch-created")
+        return run
+
+    async def _write_bundle(self, record: ContainerRecord, runtime: OciRuntime, rootfs: Path) -> None:
         seccomp = await self.seccomp.resolve(record.host_config, accepts_bpf=runtime.accepts_bpf)
         devices = Devices(
             await find_devices(record.host_config), await find_block_devices(record.host_config)
@@ -58,12 +74,12 @@ class LinuxHost:
             await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices)
             if (log := log_of(record)) is not None and log.size_max_bytes is not None:
                 await trio.to_thread.run_sync(log.begin_run)
-        return await conmon.create(self._order(record, runtime))
 
     async def start(self, record: ContainerRecord, run: Run) -> None:
         """Let the created process go on; if it cannot, end it."""
         try:
             await self.runtime(record).start(record.id)
+            reached("launch-started")
         except BaseException:
             # Shielded: a launch that is broken off must leave no process; `end` is bounded by itself.
             with trio.CancelScope(shield=True):
@@ -79,6 +95,13 @@ class LinuxHost:
         """Return how the process ended, once its output is in the log."""
         return await conmon.wait_exit(run, self.layout.monitor(record.id))
 
+    async def probe(
+        self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
+    ) -> None:
+        """Run the container's health check once, as the bundle has it."""
+        command = self.runtime(record).probe_command(record.id, self.layout.probe(record.id))
+        await self.prober.probe(command, limit_seconds, task_status=task_status)
+
     async def process_ended(self, run: Run) -> None:
         """Return once the container's first process has ended."""
         await wait_ended(run.pid, run.started_ticks)
@@ -88,34 +111,59 @@ class LinuxHost:
         send_signal(run.pid, run.started_ticks, number)
 
     async def freeze(self, record: ContainerRecord) -> None:
-        """Freeze all processes."""
-        await self.runtime(record).pause(record.id)
+        """Freeze all processes; if that fails, none stays frozen."""
+        try:
+            await self.runtime(record).pause(record.id)
+        except EngineError:
+            with suppress(EngineError):  # as a rule there is nothing to undo, and that is why it fails, too
+                await self.runtime(record).resume(record.id)
+            raise
 
     async def thaw(self, record: ContainerRecord) -> None:
-        """Thaw all processes."""
-        await self.runtime(record).resume(record.id)
+        """Thaw all processes; of a container that its runtime has forgotten, by its cgroup."""
+        runtime = self.runtime(record)
+        if (runtime.root / record.id).exists():
+            await runtime.resume(record.id)
+            return
+        with _translated("the container cannot be thawed"):
+            await trio.to_thread.run_sync(self.bundles.thaw, record)
+
+    async def update(self, record: ContainerRecord) -> None:
+        """Have the running container's cgroup obey the limits of `record`."""
+        await self.runtime(record).update(record.id, changeable(record.host_config))
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run; the writable layer stays."""
         # At the same time, because unmounting syncs a disk.
-        await _both(partial(self._end, record, run), partial(self.graph_driver.unmount, record.id))
-        with _translated("the container's bundle cannot be deleted"):
+        await _both(partial(self._end, record, run), partial(self._unmount, record))
+        reached("clean-up-ended")
+        with stage("deleting the bundle"), _translated("the container's bundle cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.discard, record)
+        reached("clean-up-discarded")
         if (log := log_of(record)) is not None:
             await settled(log)
 
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container, nor of a run that could not be cleaned up."""
         await self._end(record, None)
-        await self.graph_driver.remove(record.id)
-        with _translated("the container's files cannot be deleted"):
+        reached("delete-ended")
+        with stage("deleting the root filesystem"):
+            await self.graph_driver.remove(record.id)
+        reached("delete-unmounted")
+        with stage("deleting files"), _translated("the container's files cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.forget, record)
+        reached("delete-forgotten")
 
     async def _end(self, record: ContainerRecord, run: Run | None) -> None:
         if record.runtime is not None:  # or else it never ran
             await self.runtime(record).delete(record.id)
         if run is not None:
-            await conmon.end(run)
+            with stage("ending the monitor"):
+                await conmon.end(run)
+
+    async def _unmount(self, record: ContainerRecord) -> None:
+        with stage("unmounting"):
+            await self.graph_driver.unmount(record.id)
 
     def connect(self, record: ContainerRecord) -> AttachSocket:
         """Open a connection to the process's stdio."""

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 
 import attrs
 
-from daemon.actors.mailbox import Command, Event
+from daemon.actors.container.health import ProbeResult
+from daemon.actors.mailbox import Command, Event, Promise
 from daemon.errors import EngineError
+from daemon.model import HostConfig
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.spec.inputs import HostFacts
 from daemon.runtimes.table import RuntimeTable
 
 EMPTY: Mapping[str, str] = {}
@@ -39,6 +42,8 @@ class Stop(Command[None]):
 
     grace_seconds: float | None = None
     signal: int | None = None
+    by_hand: bool = True
+    """Whether somebody means the container; the engine, when it stops, means itself."""
 
 
 @attrs.frozen
@@ -50,7 +55,9 @@ class Restart(Stop):
 
 @attrs.frozen
 class Kill(Command[None]):
-    """SIGKILL; answered once the process has ended."""
+    """SIGKILL; answered once the process has ended.  `by_hand` is as in `Stop`."""
+
+    by_hand: bool = True
 
 
 @attrs.frozen
@@ -58,6 +65,20 @@ class Signal(Command[None]):
     """Send any other signal; answered once it is sent."""
 
     signal: int
+
+
+@attrs.frozen
+class StartAgain(Command[None]):
+    """Launch the process by its restart policy; `runtimes` is as in `Start`."""
+
+    runtimes: RuntimeTable
+
+
+@attrs.frozen
+class Revive(Command[None]):
+    """Launch the process by its restart policy when the engine starts; `runtimes` is as in `Start`."""
+
+    runtimes: RuntimeTable
 
 
 @attrs.frozen
@@ -85,6 +106,18 @@ class Rename(Command[None]):
     """Take another name."""
 
     name: str
+
+
+@attrs.frozen
+class Update(Command[Promise[None]]):
+    """Change resources and restart policy to what `wanted` says of them; answered with a promise.
+
+    A runtime may take its time over it, and so the answer to the promise is another one.  `host` is what
+    there can be resources of.
+    """
+
+    wanted: HostConfig
+    host: HostFacts
 
 
 @attrs.frozen
@@ -129,6 +162,13 @@ class Started(Command[None]):
 
 
 @attrs.frozen
+class Updated(Command[None]):
+    """Report that an update has been applied to whatever runs, and is now to be written."""
+
+    host_config: HostConfig
+
+
+@attrs.frozen
 class LaunchFailed(Event):
     """The process could not be started; `run` is what there was of it."""
 
@@ -139,10 +179,16 @@ class LaunchFailed(Event):
 
 @attrs.frozen
 class Exited(Event):
-    """The process has ended and all its output is in the log."""
+    """The process has ended and all its output is in the log; `late` if it had before anybody watched."""
 
     exit: Exit
     at_ns: int
+    late: bool = False
+
+
+@attrs.frozen
+class WriteAgain(Event):
+    """What the disk would not take may fit by now."""
 
 
 @attrs.frozen
@@ -150,6 +196,27 @@ class Lost(Event):
     """The monitor has ended without saying how the process did."""
 
     at_ns: int
+
+
+@attrs.frozen
+class Relapsed(Event):
+    """The process has ended as `end` says, and its restart policy has it started again."""
+
+    end: Exited | Lost
+
+
+@attrs.frozen
+class GivenUp(Event):
+    """The container cannot be started again: its runtime is not configured any more."""
+
+    error: EngineError
+
+
+@attrs.frozen
+class Probed(Event):
+    """The container's health was looked at."""
+
+    result: ProbeResult
 
 
 @attrs.frozen

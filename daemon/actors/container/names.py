@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import Final
 
-from daemon.errors import InvalidParameter
+from daemon.errors import Conflict, InvalidParameter
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -43,3 +43,11 @@ def check_name(name: str) -> None:
 def invented_name() -> str:
     """Return a name that probably nobody has, adjective_surname as Docker's."""
     return f"{secrets.choice(MOODS)}_{secrets.choice(SAILORS)}"
+
+
+def name_conflict(name: str, holder_id: str) -> Conflict:
+    """Return the error for a container name that another one has (clients match this text)."""
+    return Conflict(
+        f'Conflict. The container name "/{name}" is already in use by container "{holder_id}". '
+        "You have to remove (or rename) that container to be able to reuse that name."
+    )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from daemon.actors.container.lifecycle import State
+from daemon.actors.container.lifecycle import BETWEEN_RUNS, State
 from daemon.actors.container.messages import (
     ForceRemove,
     Kill,
@@ -22,6 +22,8 @@ from daemon.actors.container.messages import (
     Start,
     Stop,
     Unpause,
+    Update,
+    Updated,
 )
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
@@ -38,6 +40,17 @@ STILL_RUNNING: Final = (
     "container is running: stop the container before removing or force remove",
 )
 
+STILL_RESTARTING: Final = (
+    Conflict,
+    'cannot remove container "{name}": '
+    "container is restarting: stop the container before removing or force remove",
+)
+CANNOT_UPDATE: Final = (
+    Conflict,
+    'Cannot update container {id}: container is marked for removal and cannot be "update"',
+)
+RESTARTING: Final = (Conflict, "Container {id} is restarting, wait until the container is running")
+
 BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingProxyType(
     {
         (Start, State.PAUSED): (Conflict, "cannot start a paused container, try unpause instead"),
@@ -52,6 +65,8 @@ BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingPro
             'cannot remove container "{name}": container is paused and must be unpaused first',
         ),
         (Remove, State.REMOVING): UNDER_REMOVAL,
+        **{(Pause, state): RESTARTING for state in BETWEEN_RUNS},
+        **{(Remove, state): STILL_RESTARTING for state in BETWEEN_RUNS},
     }
 )
 
@@ -66,6 +81,8 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
         Resize: NOT_RUNNING,
         Remove: STILL_RUNNING,
         ForceRemove: UNDER_REMOVAL,
+        Update: CANNOT_UPDATE,
+        Updated: CANNOT_UPDATE,
     }
 )
 

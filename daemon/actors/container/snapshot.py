@@ -7,17 +7,34 @@ host again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import ALIVE, DURABLE, LAUNCHING, State
+from daemon.actors.container.health import Health, remembered
+from daemon.actors.container.lifecycle import ALIVE, BETWEEN_RUNS, DURABLE, LAUNCHING, State
 from daemon.model import Config, HostConfig
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime
 
 LIVE: Final = frozenset({*ALIVE, State.STOPPING})
 PAUSED: Final = frozenset({State.PAUSED, State.RESUMING})
+OPERATIONS: Final[Mapping[State, str]] = MappingProxyType(
+    {
+        State.STARTING: "starting",
+        State.INITIALIZED: "starting",
+        State.PAUSING: "pausing",
+        State.RESUMING: "resuming",
+        State.STOPPING: "stopping",
+        State.STOPPED: "clearing up",
+        State.UNKNOWN: "clearing up",
+        State.RELAPSED: "clearing up",
+        State.REMOVING: "removing",
+    }
+)
+"""What is under way in each state that passes by itself."""
 
 
 @attrs.frozen
@@ -61,14 +78,24 @@ class Stored:
     error: str
     oom_killed: bool
     exits: int
+    restart_count: int = 0
+    backoff_ns: int = 0
+    stopped_by_hand: bool = False
+    told_paused: bool = False
+    health: Health | None = None
+    let_go: bool = True
 
 
 @attrs.frozen(eq=False)
 class ContainerSnapshot:
     """A container as everybody may see it, until the next transition.
 
-    `exits` counts how often it has ended, so that a waiter cannot miss an exit; `revision` is the
-    journal's sequence number that it shows; `renderings` is where the API keeps what it has made of it.
+    `exits` counts how often it has ended, so that a waiter cannot miss an exit; `restart_count` how often
+    it was started again by itself since somebody started it, the last time `backoff_ns` later; `let_go` is
+    whether the process of `run` has gone on to the user's program, or may only be ended; `told_paused`
+    whether an event has said that it is paused, and none yet that it goes on; `revision`
+    is the journal's sequence number that it shows; `renderings` is where the API keeps what it has made
+    of it.
     """
 
     record: ContainerRecord
@@ -80,8 +107,13 @@ class ContainerSnapshot:
     error: str = ""
     oom_killed: bool = False
     exits: int = 0
+    restart_count: int = 0
+    backoff_ns: int = 0
+    stopped_by_hand: bool = False
+    told_paused: bool = False
+    health: Health | None = None
+    let_go: bool = True
     exec_ids: tuple[str, ...] = ()
-    operation: str = ""
     operation_since_ns: int = 0
     renderings: dict[object, Any] = attrs.field(factory=dict)
 
@@ -111,6 +143,26 @@ class ContainerSnapshot:
         return self.state in LAUNCHING
 
     @property
+    def restarting(self) -> bool:
+        """Whether it has ended and will be, or is being, started again by itself."""
+        return self.state in BETWEEN_RUNS or (self.launching and self.restart_count > 0)
+
+    @property
+    def up(self) -> bool:
+        """Whether Docker calls it running: it has a process, or will have one again by itself."""
+        return self.running or self.restarting
+
+    @property
+    def idle(self) -> bool:
+        """Whether it neither has a process nor will have one by itself."""
+        return not (self.up or self.launching)
+
+    @property
+    def operation(self) -> str:
+        """What is under way, in a state that passes by itself; empty in others."""
+        return OPERATIONS.get(self.state, "")
+
+    @property
     def removed(self) -> bool:
         """Whether it is gone; whoever sees this holds the last snapshot there is."""
         return self.state is State.REMOVED
@@ -122,14 +174,16 @@ class ContainerSnapshot:
     def stored(self) -> Stored:
         """Return what of it belongs into the journal; a state that is not durable becomes one that is."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Stored)}
+        values["health"] = remembered(self.health)
         durable = DURABLE.get(self.state, self.state)
-        if durable is State.RESUMING and self.run is None:  # stopped before it had a process
+        if durable is State.RESUMING and not (self.run and self.let_go):  # stopped before it was started
             durable = State.STARTING
         if durable is State.STARTING:  # a restart ends whatever the runtime knows of this container
             values["run"] = None
         return Stored(**{**values, "state": durable})
 
 
-def restored(stored: Stored) -> ContainerSnapshot:
-    """Return the snapshot that a journal record describes."""
-    return ContainerSnapshot(**{f.name: getattr(stored, f.name) for f in attrs.fields(Stored)})
+def restored(stored: Stored, at_ns: int = 0) -> ContainerSnapshot:
+    """Return the snapshot that a journal record describes, to be taken up at `at_ns`."""
+    values = {f.name: getattr(stored, f.name) for f in attrs.fields(Stored)}
+    return ContainerSnapshot(**values, operation_since_ns=at_ns)

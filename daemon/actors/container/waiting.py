@@ -21,8 +21,7 @@ class Waiting:
         """Whether the condition holds."""
         if self.condition == "removed" or now.removed:
             return now.removed
-        idle = not (now.running or now.launching)
-        return now.exits > self.exits or (self.condition == "not-running" and idle)
+        return now.exits > self.exits or (self.condition == "not-running" and now.idle)
 
     def exit_code(self, now: ContainerSnapshot) -> int:
         """Return the code to answer with once the condition holds."""

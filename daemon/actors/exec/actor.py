@@ -31,14 +31,16 @@ from daemon.actors.exec.lifecycle import (
 )
 from daemon.actors.exec.session import KIND, ExecSession, ExecSnapshot, as_record
 from daemon.actors.mailbox import Event, Request
-from daemon.actors.seeing_out import seen_out
+from daemon.actors.seeing_out import seen_out, unless
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
+from daemon.failpoints import boundaries, reached
 from daemon.journal import EventDraft, Ledger, Transaction
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.failures import launch_failure
 
 LOG = structlog.get_logger(__name__)
 KEEP_SECONDS: Final = 300
+FAILPOINTS: Final = boundaries("exec-effect", Effect)
 
 
 @attrs.define(eq=False)
@@ -102,7 +104,8 @@ class ExecActor:
     async def _take(self, item: Request[Any] | Event) -> None:
         request = item if isinstance(item, Request) else None
         if request is not None and request.abandoned:
-            return  # whoever asked has left
+            request.answer(None)  # whoever asked has left
+            return
         message: Any = item.command if isinstance(item, Request) else item
         found = step(self.snapshot.state, message)
         if found is None:
@@ -127,17 +130,18 @@ class ExecActor:
     async def _commit(self, after: ExecSnapshot, message: Any) -> None:
         events = (*self._owed, *events_of(self.container, after, message))
         if events:
-            await self.ledger.commit(
-                Transaction(
-                    put=(as_record(after),) if after.running else (),
-                    delete=((KIND, after.record.id),) if after.state is State.EXITED else (),
-                    events=events,
-                )
+            transaction = Transaction(
+                put=(as_record(after),) if after.running else (),
+                delete=((KIND, after.record.id),) if after.state is State.EXITED else (),
+                events=events,
             )
+            with trio.CancelScope(shield=True):  # it happens in any case, and the next incarnation must know
+                await self.ledger.commit(transaction)
             self._owed = ()
 
     def _act(self, effects: tuple[Effect, ...], message: Any, request: Request[Any] | None) -> None:
         for effect in effects:
+            reached(FAILPOINTS[effect].before)
             match effect:
                 case Effect.LAUNCH:
                     self._start = request
@@ -148,6 +152,7 @@ class ExecActor:
                     self._tasks.start_soon(self.host.clean_up, self.snapshot.record)
                 case Effect.NOTE if request is not None:
                     request.answer(None)
+            reached(FAILPOINTS[effect].after)
         if isinstance(message, ExecStarted):
             self._tasks.start_soon(self._watch)
             self._hand_over(message.session)
@@ -171,12 +176,18 @@ class ExecActor:
             request.answer(None)
 
     async def _launch(self, message: StartExec) -> None:
+        execute = partial(self.host.execute, self.container, self.snapshot.record, message)
         try:
-            run, session = await self.host.execute(self.container, self.snapshot.record, message)
+            started = await unless(self._container_ended, execute)
+            if started is None:
+                raise Conflict(f"container {self.container.id} is not running")
         except EngineError as error:
             await self.session.mailbox.tell(ExecFailed(*launch_failure(error)))
         else:
-            await self.session.mailbox.tell(ExecStarted(run, session))
+            await self.session.mailbox.tell(ExecStarted(*started))
+
+    async def _container_ended(self) -> None:
+        await self.container.cell.wait_for(lambda now: not now.running)
 
     async def _watch(self) -> None:
         record = self.snapshot.record

@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.changes import EXIT_UNKNOWN
 from daemon.actors.container.events import draft
+from daemon.actors.container.restarting import EXIT_UNKNOWN
 from daemon.actors.exec.lifecycle import ExecExited, ExecFailed, ExecStarted, NoteExec, State
 from daemon.actors.exec.session import ExecSnapshot
 from daemon.journal import EventDraft

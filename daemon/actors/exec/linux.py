@@ -16,11 +16,13 @@ from daemon.actors.container.snapshot import locked_runtime
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed
+from daemon.failpoints import reached
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.console import resize
 from daemon.runtimes.layout import Layout, fresh, write_private
+from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.processes import wait_ended
 from daemon.runtimes.spec.process import build_process
 from daemon.runtimes.users import resolve_user
@@ -45,6 +47,7 @@ class LinuxExecHost:
             await trio.to_thread.run_sync(self._write_process, container, attrs.evolve(record, config=config))
         except OSError as error:
             raise Failed(f"the exec session's files cannot be written: {error.strerror}") from error
+        reached("exec-written")
         session = AttachSession()
         runtime = self.layout.oci_runtime(locked_runtime(container.snapshot.record))
         order = conmon.Order(
@@ -58,6 +61,7 @@ class LinuxExecHost:
         )
 
         def connect() -> None:
+            reached("exec-monitored")
             if not start.attach:
                 return
             try:
@@ -66,10 +70,12 @@ class LinuxExecHost:
                 raise Failed(f"the exec session's monitor does not listen: {error.strerror}") from error
 
         try:
-            return await conmon.execute(order, connect), session
+            run = await conmon.execute(order, connect)
         except BaseException:
             session.abandon()  # it may be connected already
             raise
+        reached("exec-started")
+        return run, session
 
     async def wait(self, record: ExecRecord, run: Run) -> Exit | None:
         """Return how the process ended."""
@@ -89,6 +95,7 @@ class LinuxExecHost:
     async def clean_up(self, record: ExecRecord) -> None:
         """Delete the session's files; its process and monitor have ended."""
         await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)
+        reached("exec-cleaned-up")
 
     async def prune(self, exec_ids: Collection[str]) -> None:
         """Delete the files of all other sessions."""
@@ -96,7 +103,7 @@ class LinuxExecHost:
             if directory.name not in exec_ids:
                 await trio.to_thread.run_sync(shutil.rmtree, directory, True)
 
-    def _files(self, record: ExecRecord) -> conmon.MonitorFiles:
+    def _files(self, record: ExecRecord) -> MonitorFiles:
         return self.layout.exec_session(record.id, record.container_id)
 
     def _write_process(self, container: Container, record: ExecRecord) -> None:

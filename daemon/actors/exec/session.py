@@ -15,6 +15,7 @@ from daemon.actors.published import Cell
 from daemon.journal import Record
 from daemon.model import ExecConfig
 from daemon.runtimes.base import Run
+from daemon.runtimes.stages import Stages
 from daemon.wire import to_record
 
 KIND: Final = "exec"
@@ -56,6 +57,7 @@ class ExecSession:
     id: str
     mailbox: Mailbox
     cell: Cell[ExecSnapshot]
+    stages: Stages = attrs.field(factory=Stages, init=False)
 
     @property
     def snapshot(self) -> ExecSnapshot:

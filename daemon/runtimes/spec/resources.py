@@ -14,6 +14,7 @@ from daemon.runtimes.spec.devices import block_settings, rules
 from daemon.runtimes.spec.inputs import SpecInputs
 
 CPU_PERIOD_MICROSECONDS: Final = 100_000
+MOST_PIDS: Final = 4_194_304  # PID_MAX_LIMIT of 64-bit kernels: a limit that is none
 _NANO: Final = 1_000_000_000
 
 
@@ -32,6 +33,21 @@ def resources(inputs: SpecInputs) -> dict[str, Any]:
         "cpu": _cpu(host_config),
         "pids": _pids(host_config),
         "blockIO": _block_io(host_config, inputs.block_devices),
+    }
+    return {name: section for name, section in sections.items() if section}
+
+
+def changeable(host_config: HostConfig) -> dict[str, Any]:
+    """Return what of the section can be changed while the container runs."""
+    memory = _set(
+        limit=host_config.memory, reservation=host_config.memory_reservation, swap=host_config.memory_swap
+    )
+    sections = {
+        "memory": memory,
+        "cpu": _cpu(host_config),
+        # Unlike the create, an update of crun hands -1 to the kernel, which wants a number or a word.
+        "pids": {"limit": MOST_PIDS} if (host_config.pids_limit or 0) < 0 else _pids(host_config),
+        "blockIO": _set(weight=host_config.blkio_weight),
     }
     return {name: section for name, section in sections.items() if section}
 

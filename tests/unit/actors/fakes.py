@@ -16,8 +16,10 @@ from daemon.actors.container.actor import Container
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
+from daemon.errors import RuntimeFailed
 from daemon.runtimes.attach import AttachSession, AttachSocket
-from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.base import Exit, ProbeOutcome, Run
+from daemon.runtimes.spec.resources import changeable
 
 TERM: Final = int(signal.SIGTERM)
 KILL: Final = int(signal.SIGKILL)
@@ -154,6 +156,8 @@ class FakeHost(Stages):
     """
 
     stubborn: bool = False
+    outcomes: list[ProbeOutcome] = attrs.field(factory=list, init=False)
+    probing: int = attrs.field(default=0, init=False)
     kept_logs: list[str] = attrs.field(factory=list, init=False)
     _of: dict[str, FakeProcess] = attrs.field(factory=dict, init=False)
 
@@ -174,6 +178,17 @@ class FakeHost(Stages):
         finally:
             self.kept_logs.remove(record.id)
 
+    async def probe(
+        self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
+    ) -> None:
+        self.probing += 1
+        try:
+            await self.stage("probe", limit_seconds)
+            task_status.started(self.outcomes.pop(0) if self.outcomes else ProbeOutcome(0))
+            await self.stage("probe ends")
+        finally:
+            self.probing -= 1
+
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         await self.stage("wait", run.pid)
         return await self.ended(run)
@@ -188,7 +203,12 @@ class FakeHost(Stages):
 
     async def thaw(self, record: ContainerRecord) -> None:
         await self.stage("thaw")
+        if not self.processes:
+            raise RuntimeFailed("resume", "container does not exist")
         self._of.get(record.id, self.process).thaw()  # or the one of an earlier engine
+
+    async def update(self, record: ContainerRecord) -> None:
+        await self.stage("update", changeable(record.host_config))
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         await self.stage("clean_up", run and run.pid)

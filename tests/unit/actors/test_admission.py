@@ -120,12 +120,6 @@ def test_volumes_of_the_image_are_allowed_with_a_warning() -> None:
     )
 
 
-def test_a_health_check_of_the_image_is_ignored_with_a_warning() -> None:
-    image = attrs.evolve(IMAGE, config=attrs.evolve(IMAGE.config, healthcheck=Healthcheck(("CMD", "true"))))
-    assert admitted(image=image).warnings == ("The health check of the image is ignored in this version",)
-    assert admitted(Config(healthcheck=Healthcheck(("NONE",))), image=image).warnings == ()
-
-
 # --- defaults
 
 
@@ -395,7 +389,6 @@ def test_what_makes_no_sense_is_refused(config: Config, host_config: HostConfig,
 
 ABSENT: list[tuple[Config, HostConfig, str]] = [
     (Config(volumes={"/data": {}}), HostConfig(), "Volumes"),
-    (Config(healthcheck=Healthcheck(("CMD", "true"))), HostConfig(), "Healthcheck"),
     (Config(), HostConfig(binds=("data:/data",)), "named volumes"),
     (Config(), HostConfig(mounts=(Mount("volume", "v", "/v"),)), 'mounts of type "volume"'),
     (Config(), HostConfig(volumes_from=("x",)), "VolumesFrom"),
@@ -409,7 +402,6 @@ ABSENT: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(ipc_mode="container:x"), "IPC namespace"),
     (Config(), HostConfig(log_config=LogConfig("syslog")), "syslog"),
     (Config(), HostConfig(log_config=LogConfig("json-file", {"tag": "x"})), "'tag'"),
-    (Config(), HostConfig(restart_policy=RestartPolicy("always")), 'restart policy "always"'),
     (Config(), HostConfig(security_opt=("label=type:x",)), "SELinux"),
     (Config(), HostConfig(security_opt=("apparmor=x",)), "AppArmor"),
     (Config(), HostConfig(extra_hosts=("h:host-gateway",)), "host-gateway"),

@@ -201,3 +201,17 @@ async def test_the_end_of_the_engine_answers_whoever_waits(world: World) -> None
         engine.cancel_scope.cancel()
     with pytest.raises(Unavailable):
         await stop.answer()
+
+
+async def test_what_could_not_be_written_is_written_when_there_is_space_again(
+    world: World, autojump_clock: MockClock
+) -> None:
+    container = await world.running()
+    world.ledger.fails = FULL
+    world.host.process.end(7)
+    await world.reaches(container, State.EXITED)
+    await trio.sleep(60)
+    assert "die" not in world.actions
+    world.ledger.fails = None
+    await trio.sleep(60)
+    assert (stored(world).exit_code, world.actions) == (7, ["start", "die"])

@@ -31,7 +31,7 @@ async def test_the_stages_of_a_start_can_be_seen_while_they_last(world: World) -
     assert (now.operation, now.running, now.pid) == ("starting", False, 0)
     creating.set()
     now = await world.reaches(container, State.INITIALIZED)
-    assert (now.operation, asked.pending) == ("initialized", True)
+    assert (now.operation, asked.pending) == ("starting", True)
     starting.set()
     await asked.answer()
     assert container.snapshot.operation == ""

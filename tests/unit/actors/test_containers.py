@@ -17,6 +17,7 @@ from daemon.journal import Event, Hold, Transaction
 from tests.unit.actors.fakes import FakeHost
 from tests.unit.actors.world import IMAGE, World, a_record, refused
 from tests.unit.fakes import FakeLedger
+from tests.unit.runtimes.tables import RUNTIMES
 
 A, B, C = ("a" * 64, "ab" + "0" * 62, "c" * 64)
 
@@ -137,7 +138,7 @@ async def test_a_container_is_made_even_if_its_asker_leaves(nursery: trio.Nurser
     ledger = SlowLedger()
     ledger.books = World(nursery).ledger.books
     ledger.go = trio.Event()
-    containers = Containers(FakeHost(), ledger, Supervision(nursery))
+    containers = Containers(FakeHost(), ledger, Supervision(nursery), lambda: RUNTIMES)
     with trio.CancelScope() as asker:
         nursery.start_soon(_leave, asker)
         await containers.create(a_record("web"))
@@ -163,7 +164,7 @@ async def test_the_end_of_the_engine_answers_whoever_makes_a_container(nursery: 
             errors.append(error)
 
     async with trio.open_nursery() as engine:
-        nursery.start_soon(create, Containers(FakeHost(), ledger, Supervision(engine)))
+        nursery.start_soon(create, Containers(FakeHost(), ledger, Supervision(engine), lambda: RUNTIMES))
         await wait_all_tasks_blocked()
         engine.cancel_scope.cancel()
     await wait_all_tasks_blocked()

@@ -26,6 +26,8 @@ from daemon.actors.container.refusals import refusal
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import Conflict, Failed, NotModified
+from daemon.model import HostConfig
+from daemon.runtimes.spec.inputs import host_facts
 from tests.unit.actors.world import World, a_record
 from tests.unit.runtimes.tables import RUNTIMES
 
@@ -35,7 +37,13 @@ def _kinds(base: type) -> list[type]:
     return [kind for kind in found if issubclass(kind, base) and kind.__module__ == messages.__name__]
 
 
-ANSWERED_REPORTS: Final = (messages.Initialized, messages.Started)  # the launch waits for these
+ANSWERED_REPORTS: Final = (  # whoever of the engine makes them waits for these
+    messages.Initialized,
+    messages.Started,
+    messages.StartAgain,
+    messages.Revive,
+    messages.Updated,
+)
 REPORTS: Final = [*_kinds(Event), *ANSWERED_REPORTS]
 COMMANDS: Final = [kind for kind in _kinds(Command) if kind not in ANSWERED_REPORTS]
 SAMPLES: Final[dict[type, Command[Any]]] = {
@@ -45,6 +53,7 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     Rename: Rename("x"),
     Resize: Resize(1, 1),
     Note: Note("top"),
+    messages.Update: messages.Update(HostConfig(), host_facts()),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP)  # of an earlier incarnation: only recovery has them
@@ -91,7 +100,7 @@ async def test_every_effect_has_a_performer_and_a_use(world: World) -> None:
     used = {effect for _, effects in TABLE.values() for effect in effects}
     assert used | set(ORPHANS) == set(Effect)
     container = await world.created()
-    hands = Effects(container.cell, container.mailbox, world.host, world.nursery, lambda: 0)
+    hands = Effects(container.cell, container.mailbox, world.host, world.nursery, lambda: RUNTIMES, lambda: 0)
     assert set(hands._performers) == set(Effect)
 
 

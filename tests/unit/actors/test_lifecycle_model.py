@@ -20,15 +20,20 @@ from daemon.actors.container.messages import (
     ForceRemove,
     FreezeFailed,
     Frozen,
+    GivenUp,
     GraceExpired,
     Initialized,
     Kill,
     LaunchFailed,
     Lost,
     Pause,
+    Probed,
+    Relapsed,
     Remove,
     Restart,
+    Revive,
     Start,
+    StartAgain,
     Started,
     Stop,
     Thawed,
@@ -36,7 +41,7 @@ from daemon.actors.container.messages import (
     Unpause,
 )
 
-COMMANDS: Final = (Start, Stop, Restart, Kill, Pause, Unpause, Remove, ForceRemove)
+COMMANDS: Final = (Start, Revive, Stop, Restart, Kill, Pause, Unpause, Remove, ForceRemove)
 
 BEGINS: Final[Mapping[Effect, str]] = {
     Effect.LAUNCH: "creating",
@@ -45,6 +50,7 @@ BEGINS: Final[Mapping[Effect, str]] = {
     Effect.FREEZE: "freezing",
     Effect.THAW: "thawing",
     Effect.CLEAN_UP: "clearing",
+    Effect.BACK_OFF: "backing off",
     Effect.DELETE: "deleting",
     Effect.ARM_GRACE: "waiting",
     Effect.SHORTEN_GRACE: "waiting",
@@ -54,7 +60,8 @@ BEGINS: Final[Mapping[Effect, str]] = {
 REPORTS: Final[Mapping[str, Mapping[type, str | None]]] = {
     "creating": {Initialized: "starting", LaunchFailed: None},
     "starting": {Started: "running", LaunchFailed: None},
-    "running": {Exited: None, Lost: None},
+    "running": {Probed: "running", Exited: None, Lost: None, Relapsed: None},  # and probed meanwhile
+    "backing off": {StartAgain: None, GivenUp: None},
     "giving up": {LaunchFailed: None},
     "freezing": {Frozen: None, FreezeFailed: None},
     "thawing": {Thawed: None, ThawFailed: None},
@@ -63,6 +70,11 @@ REPORTS: Final[Mapping[str, Mapping[type, str | None]]] = {
     "waiting": {GraceExpired: None},
 }
 """What each task may report, and what it then goes on with."""
+
+
+def is_possible(state: State, report: type) -> bool:
+    """Tell whether a report may come: what is being stopped does not relapse (`restarting.as_told`)."""
+    return (state, report) != (State.STOPPING, Relapsed)
 
 
 @attrs.frozen
@@ -78,6 +90,8 @@ class Situation:
         tasks |= {BEGINS[effect] for effect in effects if effect in BEGINS}
         if Effect.CLEAN_UP in effects:
             tasks -= {"waiting", "freezing", "thawing"}  # they end with the run
+        if Effect.END_BACK_OFF in effects:
+            tasks.discard("backing off")
         return Situation(target, frozenset(tasks))
 
     def next(self) -> Iterator[Situation]:
@@ -88,6 +102,8 @@ class Situation:
                 yield self.after(command)
         for task in self.tasks:
             for report, goes_on_as in REPORTS[task].items():
+                if not is_possible(self.state, report):
+                    continue
                 assert (self.state, report) in TABLE, f"{report.__name__} in {self}"
                 yield self.after(report, task, goes_on_as)
 
@@ -121,7 +137,13 @@ def test_no_report_comes_as_a_surprise(situations: set[Situation]) -> None:
 
 def test_the_table_knows_no_report_that_cannot_come(situations: set[Situation]) -> None:
     reports = {report for outcomes in REPORTS.values() for report in outcomes}
-    come = {(now.state, report) for now in situations for task in now.tasks for report in REPORTS[task]}
+    come = {
+        (now.state, report)
+        for now in situations
+        for task in now.tasks
+        for report in REPORTS[task]
+        if is_possible(now.state, report)
+    }
     assert {pair for pair in TABLE if pair[1] in reports} == {
         pair for pair in come if pair[0] is not State.REMOVED
     }
@@ -137,6 +159,8 @@ DRIVEN: Final[Mapping[State, frozenset[str]]] = {
     State.STOPPING: frozenset({"creating", "starting", "running", "giving up"}),
     State.STOPPED: frozenset({"clearing"}),
     State.UNKNOWN: frozenset({"clearing"}),
+    State.RELAPSED: frozenset({"clearing"}),
+    State.RESTARTING: frozenset({"backing off"}),
     State.REMOVING: frozenset({"deleting"}),
 }
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from daemon.actors.mailbox import Command, Event, Mailbox, Request
+from daemon.actors.mailbox import AtHand, Command, Event, Mailbox, Request
 from daemon.errors import Conflict, NotFound
 
 
@@ -123,3 +123,33 @@ async def test_a_closed_mailbox_refuses_who_waits_and_who_comes() -> None:
     await ask()
     with pytest.raises(NotFound):
         await mailbox.tell(Happened())
+
+
+async def test_what_is_at_hand_can_be_seen_until_the_next_message_is_awaited(nursery: trio.Nursery) -> None:
+    mailbox = Mailbox("actor", lambda: 7)
+    nursery.start_soon(mailbox.ask, Double(1))
+    request = await taken(mailbox)
+    assert mailbox.at_hand == AtHand(Double(1), 7)
+    nursery.start_soon(mailbox.take)
+    await wait_all_tasks_blocked()
+    assert mailbox.at_hand is None
+    mailbox.note(request)  # which it had postponed
+    assert mailbox.at_hand == AtHand(Double(1), 7)
+    nursery.cancel_scope.cancel()
+
+
+async def test_requests_without_an_answer_can_be_seen_oldest_first(nursery: trio.Nursery) -> None:
+    mailbox = Mailbox("actor", lambda: 7)
+    for number in (1, 2):
+        nursery.start_soon(mailbox.ask, Double(number))
+    requests = [await taken(mailbox) for _ in range(2)]
+    assert mailbox.unanswered == requests
+    assert [request.taken_ns for request in requests] == [7, 7]
+    requests[0].answer(2)
+    assert mailbox.unanswered == requests[1:]
+    nursery.start_soon(mailbox.tell, Happened())
+    await mailbox.take()
+    assert mailbox.at_hand == AtHand(Happened(), 7)
+    assert mailbox.unanswered == requests[1:]
+    requests[1].answer(4)
+    assert mailbox.unanswered == []

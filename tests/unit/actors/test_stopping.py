@@ -130,7 +130,7 @@ async def test_one_that_fails_does_not_save_the_others(
     with capture_logs() as logs:
         await stopped(containers)
     assert [found.snapshot.running for found in containers] == [False, True, False]
-    assert asked == [Stop(), Kill()]
+    assert asked == [Stop(by_hand=False), Kill(by_hand=False)]
     errors = [entry for entry in logs if entry["log_level"] == "error"]
     assert [(entry["container"], entry["reason"]) for entry in errors] == [(broken.id, "no")] * 2
 

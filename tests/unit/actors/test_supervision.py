@@ -7,7 +7,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from daemon.actors.supervision import LONGEST_PAUSE_SECONDS, STABLE_SECONDS, Supervision
+from daemon.actors.supervision import LONGEST_PAUSE_SECONDS, STABLE_SECONDS, Kept, Supervision
 
 
 class Crasher:
@@ -96,3 +96,31 @@ async def test_what_is_no_bug_ends_the_engine(autojump_clock: MockClock) -> None
     with pytest.RaisesGroup(SystemExit):
         async with trio.open_nursery() as nursery:
             Supervision(nursery).keep("actor", live)
+
+
+async def test_what_became_of_an_actor_can_be_seen_as_long_as_it_is_kept(autojump_clock: MockClock) -> None:
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            supervision = Supervision(nursery)
+            supervision.keep("crasher", Crasher(5, 5).live)
+            assert supervision.kept == {"crasher": Kept()}
+            await trio.sleep(5.05)
+            crashed = supervision.kept["crasher"]
+            assert (crashed.alive, crashed.crashes) == (False, 1)
+            await trio.sleep(0.1)
+            assert crashed.alive
+            await trio.sleep(5)
+            assert crashed.crashes == 2
+            assert crashed.last_crash is not None
+            assert crashed.last_crash.text == "ZeroDivisionError('a bug of ours')"
+    assert supervision.kept == {}
+
+
+async def test_what_is_seen_through_can_be_seen(autojump_clock: MockClock) -> None:
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            supervision = Supervision(nursery)
+            supervision.see_through("create 1", Crasher(5).live)
+            await trio.sleep(1)
+            assert [task.name for task in supervision.seen_through] == ["create 1"]
+    assert supervision.seen_through == []

@@ -20,6 +20,7 @@ from daemon.actors.supervision import Supervision
 from daemon.errors import EngineError
 from daemon.journal import Record
 from daemon.model import Config, HostConfig
+from daemon.runtimes.table import RuntimeTable
 from tests.unit.actors.fakes import FakeExecHost, FakeHost
 from tests.unit.fakes import FakeLedger
 from tests.unit.runtimes.tables import RUNTIMES
@@ -51,13 +52,14 @@ class World:
     host: FakeHost = attrs.field(factory=FakeHost)
     exec_host: FakeExecHost = attrs.field(factory=FakeExecHost)
     ledger: FakeLedger = attrs.field(factory=FakeLedger)
+    runtimes: RuntimeTable = RUNTIMES
     containers: Containers = attrs.field(init=False)
     execs: Execs = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.ledger.books.records["image", IMAGE] = Record("image", IMAGE, b"{}")
         supervision = Supervision(self.nursery)
-        self.containers = Containers(self.host, self.ledger, supervision)
+        self.containers = Containers(self.host, self.ledger, supervision, lambda: self.runtimes)
         self.execs = Execs(self.exec_host, self.ledger, supervision, self.containers)
 
     async def created(self, name: str = "web", **changes: Any) -> Container:

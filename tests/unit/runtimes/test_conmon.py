@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from daemon.runtimes.base import Exit
-from daemon.runtimes.conmon import MonitorFiles, Order
+from daemon.runtimes.conmon import Order
+from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.oci import OciRuntime
 
 ORDER = Order(
@@ -60,10 +61,31 @@ def test_an_exit_that_was_not_written_is_not_known(files: MonitorFiles) -> None:
     assert files.read_exit() is None
 
 
-@pytest.mark.parametrize("written", ["", "x", "1x"])
-def test_an_exit_that_was_written_by_half_is_not_known(files: MonitorFiles, written: str) -> None:
-    (files.exits / "c1").write_text(written)
+@pytest.mark.parametrize("written", [b"", b"x", b"1x", b"-1", b"256", b"\xff\xfe", b"9" * 5000])
+def test_an_exit_that_is_damaged_is_not_known(files: MonitorFiles, written: bytes) -> None:
+    (files.exits / "c1").write_bytes(written)
     assert files.read_exit() is None
+
+
+def test_an_exit_that_is_no_file_is_not_known(files: MonitorFiles) -> None:
+    (files.exits / "c1").mkdir()
+    assert files.read_exit() is None
+
+
+@pytest.mark.parametrize("out_of_memory", [False, True])
+def test_an_exit_can_be_kept_when_the_rest_is_deleted(
+    files: MonitorFiles, tmp_path: Path, out_of_memory: bool
+) -> None:
+    keeping = attrs.evolve(files, kept=tmp_path / "kept")
+    keeping.keep_exit()  # there is none yet
+    (files.exits / "c1").write_text("7")
+    if out_of_memory:
+        (files.directory / "oom").touch()
+    before = keeping.read_exit()
+    for _ in range(2):  # as after a crash
+        keeping.keep_exit()
+    assert files.read_exit() is None
+    assert keeping.read_exit() == before == Exit(7, oom_killed=out_of_memory)
 
 
 @pytest.mark.parametrize("out_of_memory", [False, True])

@@ -14,7 +14,13 @@ import attrs
 
 from daemon.actors.container.admission import checks, refusals
 from daemon.actors.container.admission.checks import check_parts
-from daemon.actors.container.admission.defaults import Defaults, Version, as_of_version, filled
+from daemon.actors.container.admission.defaults import (
+    Defaults,
+    Version,
+    as_of_version,
+    config_as_of_version,
+    filled,
+)
 from daemon.actors.container.admission.endpoints import check_endpoints
 from daemon.actors.container.admission.limits import RESOURCES
 from daemon.actors.container.admission.merging import merged
@@ -58,6 +64,7 @@ def admit(
         NotImplementedHere: it needs what this engine does not do.
 
     """
+    config = config_as_of_version(config, api_version)
     asked = Case(config, as_of_version(host_config, api_version), networking, defaults.host)
     apply(checks.OF_CLIENT, asked)
     apply(refusals.OF_CLIENT, asked)

@@ -53,6 +53,14 @@ def _probe_breaks(field: str) -> Callable[[Case], bool]:
     return broken
 
 
+def _unknown_probe(case: Case) -> bool:
+    """Tell whether nobody could say how the client's health check is to be run."""
+    match case.config.healthcheck and case.config.healthcheck.test:
+        case None | () | ("NONE",) | ("CMD" | "CMD-SHELL", _, *_):
+            return False
+    return True
+
+
 def _shares_network_and(wants: Callable[[Case], object]) -> Callable[[Case], bool]:
     """Make a condition: the network is another container's, but the client wants its own of something."""
     return lambda case: case.host_config.network_mode.startswith("container:") and bool(wants(case))
@@ -77,6 +85,10 @@ OF_CLIENT: Final = (
     Rule(
         lambda case: case.config.healthcheck and case.config.healthcheck.retries < 0,
         "Retries in Healthcheck cannot be negative",
+    ),
+    Rule(
+        _unknown_probe,
+        'invalid Test in Healthcheck: it must be ["NONE"], ["CMD", args...] or ["CMD-SHELL", command]',
     ),
     Rule(
         lambda case: case.config.hostname and case.host_config.uts_mode == "host",
@@ -184,6 +196,8 @@ def _check_texts(config: Config) -> None:
     for entry in config.env or ():
         if not entry.partition("=")[0] or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry}")
-    texts: Iterable[str] = (*(config.entrypoint or ()), *(config.cmd or ()), config.working_dir, config.user)
+    probe = (config.healthcheck and config.healthcheck.test) or ()
+    commands = (*(config.entrypoint or ()), *(config.cmd or ()), *probe)
+    texts: Iterable[str] = (*commands, config.working_dir, config.user)
     if any("\0" in text for text in texts):
         raise InvalidParameter("invalid configuration: a command, path or user contains a NUL character")

@@ -20,6 +20,7 @@ from daemon.runtimes.spec.security import MASKED_PATHS, READONLY_PATHS
 from daemon.runtimes.table import RuntimeTable
 
 Version = tuple[int, int]
+START_INTERVAL_SINCE: Final = (1, 44)
 
 
 @attrs.frozen
@@ -112,6 +113,14 @@ def _hidden_paths(host_config: HostConfig) -> Mapping[str, Any]:
         return {}
     paths = {"masked_paths": MASKED_PATHS, "readonly_paths": READONLY_PATHS}
     return {name: default for name, default in paths.items() if getattr(host_config, name) is None}
+
+
+def config_as_of_version(config: Config, version: Version) -> Config:
+    """Return `config` as its API version meant it: what that did not know yet is not there."""
+    probe = config.healthcheck
+    if version >= START_INTERVAL_SINCE or probe is None:
+        return config
+    return attrs.evolve(config, healthcheck=attrs.evolve(probe, start_interval=0))
 
 
 def as_of_version(host_config: HostConfig, version: Version) -> HostConfig:

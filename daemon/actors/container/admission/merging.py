@@ -57,10 +57,8 @@ def _united(client: Mapping[str, V] | None, image: Mapping[str, V] | None) -> Ma
 
 
 def _healthcheck(client: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
-    """Return the probe: what the client leaves open is the image's."""
+    """Return the health check: what the client leaves open is the image's, each part for itself."""
     if client is None or image is None:
         return client or image
-    if client.test:
-        return client
     said = attrs.asdict(client, recurse=False)
     return attrs.evolve(image, **{name: value for name, value in said.items() if value})

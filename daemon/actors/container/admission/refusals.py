@@ -20,12 +20,6 @@ def _unsupported_network(case: Case) -> bool:
     return mode not in {"none", "host"} and not mode.startswith("container:")
 
 
-def _own_probe(case: Case) -> bool:
-    """Tell whether the client wants a health check; ["NONE"] takes the image's away."""
-    probe = case.config.healthcheck
-    return probe is not None and bool(probe.test) and probe.test != ("NONE",)
-
-
 def _uses(field: str) -> Callable[[Case], bool]:
     return lambda case: bool(getattr(case.host_config, field))
 
@@ -37,7 +31,6 @@ OF_CLIENT: Final = (
         "anonymous volumes (Volumes) are not supported yet",
         NotImplementedHere,
     ),
-    Rule(_own_probe, "health checks (Healthcheck) are not supported yet", NotImplementedHere),
     Rule(lambda case: case.config.mac_address, "conflicting options: mac-address and the network mode"),
 )
 
@@ -78,10 +71,5 @@ UNSUPPORTED: Final = (
     Rule(
         lambda case: case.host_config.isolation not in {"", "default"},
         'invalid isolation "{h.isolation}" on linux',
-    ),
-    Rule(
-        lambda case: case.host_config.restart_policy.name != "no",
-        'restart policy "{h.restart_policy.name}" is not supported yet',
-        NotImplementedHere,
     ),
 )

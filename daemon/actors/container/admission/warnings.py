@@ -17,8 +17,6 @@ def warnings(case: Case, image: Config) -> Iterator[str]:
     if image.volumes:
         paths = ", ".join(sorted(image.volumes))
         yield f"Volumes of the image are plain directories of the container in this version: {paths}"
-    if image.healthcheck and image.healthcheck.test and case.config.healthcheck == image.healthcheck:
-        yield "The health check of the image is ignored in this version"
     if host_config.oom_kill_disable and case.host.cgroup_version == 2:
         yield "Your kernel does not support OomKillDisable. OomKillDisable discarded."
     elif host_config.oom_kill_disable and not host_config.memory:

@@ -26,6 +26,8 @@ OTHER: Final[Mapping[str, Any]] = MappingProxyType(
         "features": {"cdi": True},
         "live-restore": False,
         "shutdown-timeout": 3,
+        "event-retention-days": 7,
+        "event-retention-count": 1000,
         "runtimes": {"slow": ConfiguredRuntime("/bin/slow", ("--debug",))},
         "default-runtime": "runc",
         "default-stop-timeout": 4,

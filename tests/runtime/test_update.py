@@ -1,0 +1,75 @@
+"""Other limits for a container that runs, as the kernel has them; with cgroups of either version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.errors import RuntimeFailed
+from daemon.runtimes.spec.resources import MOST_PIDS
+from tests.runtime.hosts import DEAF, FACTS, RealRig, started
+
+pytestmark = pytest.mark.runtime
+
+MIB: Final = 1 << 20
+GROUPS: Final = Path("/sys/fs/cgroup")
+V2: Final = FACTS.cgroup_version == 2
+FILES: Final = (
+    {"memory": "memory.max", "cpu": "cpu.max", "pids": "pids.max"}
+    if V2
+    else {"memory": "memory.limit_in_bytes", "cpu": "cpu.cfs_quota_us", "pids": "pids.max"}
+)
+
+
+def limit(pid: int, controller: str) -> str:
+    """Return the first word of the limit that holds for a process."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if V2 or controller in controllers.split(","):
+            folder = GROUPS / ("" if V2 else controller) / path.lstrip("/")
+            return (folder / FILES[controller]).read_text().split()[0]
+    raise AssertionError(f"no cgroup of {controller}")
+
+
+def other(record: ContainerRecord, **limits: Any) -> ContainerRecord:
+    return attrs.evolve(record, host_config=attrs.evolve(record.host_config, **limits))
+
+
+async def test_a_container_that_runs_obeys_other_limits(real: RealRig) -> None:
+    first = {"memory": 32 * MIB, "memory_swap": 32 * MIB, "pids_limit": 20, "cpu_quota": 50_000}
+    async with started(real, real.record(*DEAF, **first)) as container:
+        await container.ready()
+        for factor in (2, 1):  # more and less again: the kernel cares for the order of memory and swap
+            memory = factor * 32 * MIB
+            limits = {"memory": memory, "memory_swap": memory, "pids_limit": 10 * factor, "nano_cpus": 0}
+            now = other(container.record, **limits, cpu_quota=20_000 * factor)
+            await real.host.update(now)
+            found = [limit(container.run.pid, controller) for controller in ("memory", "pids", "cpu")]
+            assert found == [str(memory), str(10 * factor), str(20_000 * factor)]
+        await real.host.update(other(container.record, pids_limit=-1))
+        assert int(limit(container.run.pid, "pids")) == MOST_PIDS
+
+
+async def test_a_container_without_limits_can_be_given_some(real: RealRig) -> None:
+    async with started(real, real.record(*DEAF)) as container:
+        await container.ready()
+        await real.host.update(
+            other(container.record, memory=32 * MIB, memory_swap=-1, nano_cpus=500_000_000)
+        )
+        found = [limit(container.run.pid, controller) for controller in ("memory", "pids", "cpu")]
+        assert found == [str(32 * MIB), "max", "50000"]
+
+
+@pytest.mark.skipif(V2, reason="cgroup v2 takes a limit below what is in use and makes room by killing")
+async def test_a_limit_below_what_is_in_use_is_refused_with_the_runtimes_words(real: RealRig) -> None:
+    hungry = ("sh", "-c", "v=$(seq 1 3000000); echo ready; while :; do sleep 1; done")
+    record = real.record(*hungry, memory=256 * MIB, memory_swap=256 * MIB)
+    async with started(real, record) as container:
+        await container.ready()
+        with pytest.raises(RuntimeFailed, match="update: "):
+            await real.host.update(other(record, memory=8 * MIB, memory_swap=8 * MIB))
+        assert limit(container.run.pid, "memory") == str(256 * MIB)
