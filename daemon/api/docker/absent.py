@@ -21,7 +21,6 @@ ABSENT: Final = (
     ("GET", "/containers/<name>/changes", "listing a container's changes"),
     ("GET", "/containers/<name>/export", "exporting a container"),
     ("GET", "/containers/<name>/stats", "container statistics"),
-    ("POST", "/containers/<name>/update", "updating a container"),
     ("HEAD", "/containers/<name>/archive", "copying from and to containers"),
     ("GET", "/containers/<name>/archive", "copying from and to containers"),
     ("PUT", "/containers/<name>/archive", "copying from and to containers"),

@@ -49,7 +49,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
     {
         "exited": lambda one, value: status_of(one) == "exited" and str(one.exit_code) == value,
         "expose": _exposed,
-        "health": lambda _, value: value == "none",  # this engine has no health checks yet
+        "health": lambda one, value: value == (one.health.status.value if one.health else "none"),
         "id": lambda one, value: bool(value) and one.id.startswith(value),  # an empty prefix names nothing
         "is-task": lambda _, value: value in {"false", "0"},
         "isolation": lambda one, value: value in {"", "default", one.record.host_config.isolation},
@@ -81,7 +81,7 @@ def selected(
     kept = [
         one
         for one in _between(snapshots, given)
-        if (everything or one.running)
+        if (everything or one.up)
         and (ancestors is None or one.record.image_id in ancestors)
         and all(_holds(one, key, values) for key, values in given.items() if key in PREDICATES)
     ]

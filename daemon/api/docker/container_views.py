@@ -14,9 +14,11 @@ from daemon import wire
 from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.api.docker.durations import in_words
+from daemon.api.docker.health_views import health_in_words, health_state
 from daemon.api.timestamps import GO_ZERO_TIME, rfc3339
 from daemon.graphdrivers.base import GraphDriver
 from daemon.runtimes.spec.mounting import BindMount, client_mounts
+from daemon.runtimes.stages import Stage
 
 Version = tuple[int, int]
 STATUS_MARK: Final = b'"\\u0000status"'
@@ -32,6 +34,8 @@ STATUS: Final[Mapping[State, str]] = {
     State.STOPPING: "running",
     State.STOPPED: "exited",
     State.UNKNOWN: "exited",
+    State.RELAPSED: "restarting",
+    State.RESTARTING: "restarting",
     State.EXITED: "exited",
     State.REMOVING: "removing",
     State.DEAD: "dead",
@@ -42,7 +46,7 @@ STATUS: Final[Mapping[State, str]] = {
 
 def status_of(snapshot: ContainerSnapshot) -> str:
     """Return Docker's word for the container's state; one that has never run is still "created"."""
-    word = STATUS[snapshot.state]
+    word = "restarting" if snapshot.restarting else STATUS[snapshot.state]
     if not snapshot.started_ns and word == "exited":
         return "created"
     if snapshot.exits and word == "created":
@@ -54,9 +58,11 @@ def describe(snapshot: ContainerSnapshot, now_ns: int) -> str:
     """Return the state with its age in words, as the list shows it."""
     match status_of(snapshot):
         case "running":
-            return f"Up {in_words(now_ns - snapshot.started_ns)}"
+            return f"Up {in_words(now_ns - snapshot.started_ns)}{health_in_words(snapshot.health)}"
         case "paused":
             return f"Up {in_words(now_ns - snapshot.started_ns)} (Paused)"
+        case "restarting":
+            return f"Restarting ({snapshot.exit_code}) {in_words(now_ns - snapshot.finished_ns)} ago"
         case "exited":
             return f"Exited ({snapshot.exit_code}) {in_words(now_ns - snapshot.finished_ns)} ago"
         case "removing":
@@ -80,9 +86,19 @@ def with_members(item: bytes, members: Mapping[str, int]) -> bytes:
     return item.rstrip()[:-1] + b"," + wire.render(members).lstrip(b"{")
 
 
-def inspect(snapshot: ContainerSnapshot, graph_driver: GraphDriver, exec_ids: tuple[str, ...]) -> bytes:
-    """Return what inspect shows as JSON; `exec_ids` are the sessions that have not ended."""
-    key = ("inspect", exec_ids)
+def inspect(
+    snapshot: ContainerSnapshot, graph_driver: GraphDriver, exec_ids: tuple[str, ...], stage: Stage | None
+) -> bytes:
+    """Return what inspect shows as JSON.
+
+    Args:
+        snapshot: the container.
+        graph_driver: what knows its layers.
+        exec_ids: its sessions that have not ended.
+        stage: what the operation under way is at, if that is known.
+
+    """
+    key = ("inspect", exec_ids, stage)
     kept = snapshot.renderings.get(key)
     if kept is None:
         layers = dict(graph_driver.describe(snapshot.id)) or None
@@ -91,7 +107,7 @@ def inspect(snapshot: ContainerSnapshot, graph_driver: GraphDriver, exec_ids: tu
             "GraphDriver": {"Name": graph_driver.name, "Data": layers},
             "ExecIDs": list(exec_ids) or None,
         }
-        kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot), **more})
+        kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot, stage), **more})
     return bytes(kept)
 
 
@@ -124,7 +140,7 @@ def command_line(path: str, args: tuple[str, ...]) -> str:
     )
 
 
-def _inspect(snapshot: ContainerSnapshot) -> dict[str, Any]:
+def _inspect(snapshot: ContainerSnapshot, stage: Stage | None) -> dict[str, Any]:
     record = snapshot.record
     files = record.log_path.rpartition("/")[0]
     return {
@@ -132,14 +148,14 @@ def _inspect(snapshot: ContainerSnapshot) -> dict[str, Any]:
         "Created": rfc3339(record.created_ns),
         "Path": record.path,
         "Args": list(record.args),
-        "State": _state(snapshot),
+        "State": _state(snapshot, stage),
         "Image": record.image_id,
         "ResolvConfPath": f"{files}/resolv.conf",
         "HostnamePath": f"{files}/hostname",
         "HostsPath": f"{files}/hosts",
         "LogPath": record.log_path,
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": snapshot.restart_count,
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -151,12 +167,12 @@ def _inspect(snapshot: ContainerSnapshot) -> dict[str, Any]:
     }
 
 
-def _state(snapshot: ContainerSnapshot) -> dict[str, Any]:
+def _state(snapshot: ContainerSnapshot, stage: Stage | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "Status": status_of(snapshot),
-        "Running": snapshot.running,
+        "Running": snapshot.up,
         "Paused": snapshot.paused,
-        "Restarting": False,
+        "Restarting": snapshot.restarting,
         "OOMKilled": snapshot.oom_killed,
         "Dead": snapshot.state is State.DEAD,
         "Pid": snapshot.pid,
@@ -165,12 +181,25 @@ def _state(snapshot: ContainerSnapshot) -> dict[str, Any]:
         "StartedAt": rfc3339(snapshot.started_ns) if snapshot.started_ns else GO_ZERO_TIME,
         "FinishedAt": rfc3339(snapshot.finished_ns) if snapshot.finished_ns else GO_ZERO_TIME,
     }
+    if snapshot.health is not None:
+        shown["Health"] = health_state(snapshot.health)
     if snapshot.operation:  # ours: what is under way, for whoever wonders why nothing happens
-        shown["Operation"] = {"Kind": snapshot.operation, "Since": rfc3339(snapshot.operation_since_ns)}
+        shown["Operation"] = _operation(snapshot, stage)
     runtime = snapshot.record.runtime
     if snapshot.running and runtime is not None:  # ours: what this run is tied to, whatever is configured now
         shown["Runtime"] = {"Name": runtime.name, "Path": runtime.path, "Generation": runtime.generation}
     return shown
+
+
+def _operation(snapshot: ContainerSnapshot, stage: Stage | None) -> dict[str, str | None]:
+    """Show what is under way: Deadline is when the engine gives up waiting for the stage by itself."""
+    deadline_ns = None if stage is None else stage.deadline_ns
+    return {
+        "Kind": snapshot.operation,
+        "Since": rfc3339(snapshot.operation_since_ns),
+        "Stage": "" if stage is None else stage.name,
+        "Deadline": None if deadline_ns is None else rfc3339(deadline_ns),
+    }
 
 
 def _mounts(snapshot: ContainerSnapshot) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def _identity(engine: Engine, host: Host, settings: Settings) -> dict[str, Any]:
 
 def _counts(engine: Engine) -> dict[str, int]:
     snapshots = [container.snapshot for container in engine.containers]
-    running = sum(snapshot.running for snapshot in snapshots)
+    running = sum(snapshot.up for snapshot in snapshots)
     paused = sum(snapshot.paused for snapshot in snapshots)
     return {
         "Containers": len(snapshots),

@@ -24,6 +24,7 @@ from daemon.actors.container.messages import (
     Start,
     Stop,
     Unpause,
+    Update,
 )
 from daemon.actors.container.signals import parse_signal
 from daemon.actors.container.snapshot import ContainerSnapshot
@@ -31,11 +32,12 @@ from daemon.actors.container.waiting import Waiting, waiting_for
 from daemon.actors.mailbox import Command
 from daemon.api.answers import empty, json, stream
 from daemon.api.app import engine
-from daemon.api.body import current_body
+from daemon.api.body import current_body, json_body
 from daemon.api.docker.pruning import prune_containers, tell_of_prune
 from daemon.api.query import filters, flag, integer, text
 from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter
+from daemon.model import HostConfig
 
 routes = Blueprint("lifecycle", __name__)
 TOLERATED_BODY_BYTES: Final = 7
@@ -96,6 +98,15 @@ async def rename(name: str) -> Response:
     containers = engine().containers
     await containers.rename(containers.resolve(name), text("name"))
     return empty()
+
+
+@routes.post("/containers/<name>/update")
+async def update(name: str) -> Response:
+    """Change a container's resources and restart policy; other members of the body mean nothing here."""
+    wanted = await json_body(HostConfig)
+    promise = await engine().containers.resolve(name).mailbox.ask(Update(wanted, engine().host))
+    await promise.outcome()
+    return json({"Warnings": None})
 
 
 @routes.delete("/containers/<name>")

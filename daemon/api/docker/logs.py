@@ -60,7 +60,7 @@ class RunEnd:
         await self.cell.wait_for(lambda now: self._past(now) or not now.launching)
 
     def _past(self, now: ContainerSnapshot) -> bool:
-        return now.exits > self.exits or not (now.running or now.launching)
+        return now.exits > self.exits or now.idle
 
 
 @routes.get("/containers/<name>/logs")

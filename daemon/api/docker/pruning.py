@@ -37,7 +37,7 @@ async def tell_of_prune(ledger: Ledger, type_: str, reclaimed_bytes: int) -> Non
 
 def _chosen(container: Container, given: Filters, until_ns: int | None) -> bool:
     snapshot = container.snapshot
-    if snapshot.running or snapshot.launching:
+    if not snapshot.idle:
         return False
     labels = snapshot.record.config.labels or {}
     wanted = all(_has(labels, text) for text in given.get("label", ()))

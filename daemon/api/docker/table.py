@@ -11,6 +11,7 @@ from daemon.api.docker import (
     attach,
     configuration,
     containers,
+    debug,
     events,
     exec,
     images,
@@ -23,6 +24,7 @@ from daemon.api.docker import (
 DOCKER: Final[tuple[Blueprint, ...]] = (
     system.routes,
     configuration.routes,
+    debug.routes,
     swarm.routes,
     images.blueprint,
     events.routes,

@@ -30,7 +30,7 @@ VERSION_KEYS = {
 
 @attrs.frozen
 class Shown:
-    running: bool
+    up: bool
     paused: bool
 
 
