@@ -36,9 +36,9 @@ class Session:
     def version(self) -> str:
         return str(self._document("GET", "/version")["Version"])
 
-    def create(self, command: Sequence[str]) -> str:
-        """Create a container without a network and return its id."""
-        body = {"Image": IMAGE, "Cmd": list(command), "HostConfig": self._host_config}
+    def create(self, command: Sequence[str], **config: Any) -> str:
+        """Create a container without a network and return its id; `config` is more of its body."""
+        body = {"Image": IMAGE, "Cmd": list(command), "HostConfig": self._host_config, **config}
         return str(self._document("POST", "/containers/create", body)["Id"])
 
     def start(self, container: str) -> None:
@@ -86,6 +86,10 @@ class Session:
     def inspect(self, container: str) -> None:
         self._call("GET", f"/containers/{container}/json")
 
+    def state(self, container: str) -> dict[str, Any]:
+        """Return how a container is."""
+        return dict(self._document("GET", f"/containers/{container}/json")["State"])
+
     def list_all(self) -> list[str]:
         """Return the ids of all containers, running or not."""
         answer = self._client.request("GET", f"{VERSION}/containers/json?all=1")
@@ -94,6 +98,17 @@ class Session:
     def fetch_list(self) -> None:
         """Fetch the list of all containers, undecoded."""
         self._call("GET", "/containers/json?all=1")
+
+    def get(self, target: str) -> bytes:
+        """Read anything, undecoded."""
+        return self._client.request("GET", VERSION + target).body
+
+    def rename(self, container: str, name: str) -> None:
+        self._call("POST", f"/containers/{container}/rename?name={name}")
+
+    def all_events(self) -> Stream:
+        """Subscribe to all events from now on."""
+        return self._client.stream("GET", f"{VERSION}/events")
 
     def ping(self) -> None:
         self._call("GET", "/_ping")

@@ -18,6 +18,7 @@ from benchmarks import processes
 from benchmarks.client import Client
 from benchmarks.docker_api import Session
 from benchmarks.floor import Floor
+from benchmarks.service import Service
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ class ApiEngine:
     """An engine that answers on a socket.
 
     Attributes:
-        pids: the processes it consists of, whatever it has started since.
+        parts: the processes it consists of, the one that serves the API first.
         root: named in the command line of every process that belongs to it.
         config_file: what the first of its processes reads at its start and again on SIGHUP, if it does.
     """
@@ -101,9 +102,22 @@ class ApiEngine:
     version: str
     socket: Path
     root: Path
-    pids: tuple[int, ...]
+    parts: tuple[Service, ...]
     host_config: dict[str, Any]
     config_file: Path | None = None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes as they are now, without what they have started."""
+        return tuple(part.pid for part in self.parts)
+
+    def crash(self) -> None:
+        """Have the process that serves the API die by SIGKILL; what else there is goes on."""
+        self.parts[0].kill()
+
+    def start_again(self) -> None:
+        """Start that process once more; it does not answer at once."""
+        self.parts[0].start()
 
     def life(self) -> AbstractContextManager[Session]:
         return self.session()

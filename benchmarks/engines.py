@@ -21,13 +21,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from benchmarks import processes
 from benchmarks.bundle import recipe
 from benchmarks.client import Client, EngineAnswered
 from benchmarks.docker_api import Session
 from benchmarks.engine import ApiEngine, Engine, FloorEngine, Lab
 from benchmarks.floor import Floor
 from benchmarks.monitor import CONMON
+from benchmarks.service import Service
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 READY_SECONDS: Final = 30.0
@@ -78,7 +78,7 @@ def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
     # In the file, not in flags: at a reload dockerd forgets runtimes that only flags name.  runc is built
     # in: naming it again is refused.
     known = {} if runtime == "runc" else {"runtimes": {runtime: {"path": lab.runtime}}}
-    config_file = _configured(root, {**known, "default-runtime": runtime})
+    config_file = _configured(root, {**known, "default-runtime": runtime, "live-restore": True})
     (root / "containerd.toml").write_text(_containerd_settings(root, containerd_socket))
     required("dockerd", "dockerd")
     command = [required("containerd", "containerd"), "--config", str(root / "containerd.toml")]
@@ -151,12 +151,12 @@ def _containerd_settings(root: Path, socket: Path) -> str:
 @contextmanager
 def _running(
     command: list[str], root: Path, environment: Mapping[str, str] | None = None
-) -> Generator[subprocess.Popen[bytes], None, None]:
-    process = processes.spawn(command, root / f"{Path(command[0]).name}.log", environment)
+) -> Generator[Service, None, None]:
+    service = Service(command, root / f"{Path(command[0]).name}.log", environment)
     try:
-        yield process
+        yield service
     finally:
-        processes.stop(process)
+        service.stop()
 
 
 def _answering(
@@ -164,7 +164,7 @@ def _answering(
     lab: Lab,
     socket: Path,
     root: Path,
-    parts: tuple[subprocess.Popen[bytes], ...],
+    parts: tuple[Service, ...],
     config_file: Path | None = None,
 ) -> ApiEngine:
     """Return an engine that answers and has the image.
@@ -180,8 +180,7 @@ def _answering(
             version = session.version()
         except (EngineAnswered, OSError, RuntimeError) as error:
             raise Missing(f"cannot import the image: {error}") from error
-    pids = tuple(part.pid for part in parts)
-    return ApiEngine(name, version, socket, root, pids, lab.host_config, config_file)
+    return ApiEngine(name, version, socket, root, parts, lab.host_config, config_file)
 
 
 def _answers(client: Client) -> bool:
@@ -192,11 +191,11 @@ def _answers(client: Client) -> bool:
         return False
 
 
-def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], root: Path) -> None:
+def _until(ready: Callable[[], bool], process: Service, root: Path) -> None:
     """Wait until an engine is ready; its log says why it is not."""
     deadline = time.monotonic() + READY_SECONDS
     while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.ended or time.monotonic() > deadline:
             raise Missing(f"did not start: {_last_words(root)}")
         time.sleep(GREETING_PAUSE_SECONDS)
 

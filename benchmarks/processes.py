@@ -95,6 +95,12 @@ def pss_mib(pids: Sequence[int]) -> float:
     return sum(_pss_kib(pid) for pid in pids) / 1024
 
 
+def cpu_ticks(pid: int) -> int:
+    """Return the CPU time of a process and of all children it has waited for, in clock ticks (proc(5))."""
+    after_name = _read(pid, "stat").rpartition(b")")[2].split()
+    return sum(map(int, after_name[11:15]))
+
+
 def _pss_kib(pid: int) -> int:
     for line in _read(pid, "smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):

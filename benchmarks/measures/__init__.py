@@ -1,4 +1,4 @@
-"""All measures in the order they are taken, with the bars that issues 2 and 3 set for Longshore."""
+"""All measures in the order they are taken, with the bars that issues 2 to 4 set for Longshore."""
 
 from __future__ import annotations
 
@@ -8,12 +8,27 @@ from typing import Any, Final
 
 from benchmarks.figures import Bar
 from benchmarks.measure import Measure
-from benchmarks.measures import crowd, events, lifecycle, memory, output, reads, reload
+from benchmarks.measures import (
+    crowd,
+    events,
+    health,
+    hundred,
+    lifecycle,
+    memory,
+    output,
+    reads,
+    reload,
+    stuck,
+)
 
 NO_RELOAD: Final = {"podman": "it has no reload, its service reads the configuration when it starts"}
 NO_RELOAD_CALL: Final = {**NO_RELOAD, "dockerd": "it reloads on SIGHUP alone"}
+NO_TIMERS: Final = {"podman": "its health checks need timers of systemd"}
+
+NO_NEW_RUNTIME: Final = {"podman": "its service knows the runtimes it was started with"}
 
 amid_a_crowd = partial(Measure, setting=crowd.crowd, unable=NO_RELOAD)
+amid_a_hundred = partial(Measure, setting=hundred.hundred)
 
 
 def _slowdown(name: str, call: Callable[[Any], object]) -> Measure:
@@ -64,6 +79,27 @@ MEASURES: Final = (
     Measure("late-events", "%", events.late_events, (Bar(0),), statistic="mean"),
     Measure("busy-calls", "ms", output.calls_while_streaming, (Bar(20),), statistic="p99", most_rounds=5),
     Measure("container-memory", "MiB", memory.per_container, (Bar(1),), most_rounds=1),
+    Measure("probe", "ms CPU", health.per_probe, (Bar(10),), most_rounds=5, unable=NO_TIMERS),
+    Measure("events-slowdown", "%", events.slowdown, (Bar(5),), most_rounds=4),
+    Measure(
+        "stuck-reads",
+        "ms",
+        partial(stuck.reads, targets=stuck.READS),
+        (Bar(10),),
+        "p99",
+        most_rounds=5,
+        unable=NO_NEW_RUNTIME,
+    ),
+    Measure(
+        "stuck-top",
+        "ms",
+        partial(stuck.reads, targets=stuck.TOP),
+        statistic="p99",
+        most_rounds=5,
+        unable=NO_NEW_RUNTIME,
+    ),
+    amid_a_hundred("storm-list", "ms", hundred.list_in_a_storm, (Bar(30),), "p99", most_rounds=3),
+    amid_a_hundred("restart", "ms", hundred.restart, (Bar(1000),), most_rounds=5),
     amid_a_crowd("reload", "ms", partial(reload.by_signal, edit=crowd.all_arguments), (Bar(50),), "p99"),
     amid_a_crowd("reload-same", "ms", partial(reload.by_signal, edit=crowd.nothing)),
     amid_a_crowd("reload-level", "ms", partial(reload.by_signal, edit=crowd.log_level)),

@@ -1,7 +1,9 @@
-"""Whether an event is with its subscriber when the call that caused it returns."""
+"""Whether an event is with its subscriber when the call that caused it returns, and what subscribers cost."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -9,11 +11,14 @@ from typing import Final
 
 from benchmarks.client import Stream
 from benchmarks.engine import ApiEngine
-from benchmarks.measure import Sampler, created
+from benchmarks.engines import REPOSITORY
+from benchmarks.measure import Sampler, created, timed
 
 REPEATS: Final = 4
 LOST_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 0.05
+PERIODS: Final = 10
+RENAMES: Final = 100
 
 
 @contextmanager
@@ -49,3 +54,43 @@ def _comes(events: Stream, container: str) -> bool:
             return True
         time.sleep(0.001)
     return False
+
+
+@contextmanager
+def slowdown(engine: ApiEngine) -> Generator[Sampler, None, None]:
+    """Take by how many per cent two subscribers slow down whoever causes events: renames of a container.
+
+    One never reads, the other comes and goes.  Periods with and without them take turns, so that whatever
+    else the machine does is in both.
+    """
+    with engine.session() as session, created(session) as container:
+
+        def renames() -> None:
+            for number in range(RENAMES):
+                session.rename(container, f"renamed-{number}")
+
+        def sample() -> Sequence[float]:
+            quiet = busy = 0.0
+            for _ in range(PERIODS):
+                quiet += timed(renames)
+                with _subscribers(engine):
+                    busy += timed(renames)
+            return [(busy / quiet - 1) * 100]
+
+        yield sample
+
+
+@contextmanager
+def _subscribers(engine: ApiEngine) -> Generator[None, None, None]:
+    command = [sys.executable, "-m", "benchmarks.followers", str(engine.socket)]
+    with (
+        engine.session() as session,
+        session.all_events(),
+        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as follower,
+    ):
+        try:
+            assert follower.stdout is not None
+            follower.stdout.readline()
+            yield
+        finally:
+            follower.kill()
