@@ -111,7 +111,7 @@ async def create(order: Order) -> Run:
 
     """
     with _in_time(order.runtime, "create"):
-        async with _pipe() as (sync, write_end), _monitor(order, _OCI_SYNCPIPE=write_end) as monitor:
+        async with _pipe() as (sync, write_end), _monitor(order, sync, _OCI_SYNCPIPE=write_end) as monitor:
             return await _announced(sync, monitor, "create")
 
 
@@ -136,7 +136,7 @@ async def _executed(order: Order, connect: Callable[[], None]) -> Run:
                 "_OCI_ATTACHPIPE": attach_write,
                 "_OCI_STARTPIPE": start_read,
             }
-            async with _monitor(order, **pipes) as monitor:
+            async with _monitor(order, sync, **pipes) as monitor:
                 _go(start_write)  # once for the monitor itself ...
                 await _line(attach)
                 connect()
@@ -181,11 +181,15 @@ async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
 
 
 @asynccontextmanager
-async def _monitor(order: Order, **pipes: int) -> AsyncGenerator[int, None]:
-    """Run a monitor that holds our ends of `pipes` and yield its pid; if the block fails, end it."""
+async def _monitor(order: Order, sync: trio.lowlevel.FdStream, **pipes: int) -> AsyncGenerator[int, None]:
+    """Run a monitor that holds its ends of `pipes` and yield its pid; if the block fails, end it.
+
+    It also holds our end of `sync`: if we died, its first word would end it, but not what it has started.
+    """
     environment = {**order.environment(), **{name: str(fd) for name, fd in pipes.items()}}
     try:
-        pid = await spawn(order.command(), order.files.directory, environment, tuple(pipes.values()))
+        fds = (sync.fileno(), *pipes.values())
+        pid = await spawn(order.command(), order.files.directory, environment, fds)
     except OSError as error:
         raise Failed(f"conmon cannot be run: {error.strerror} (apt install conmon)") from error
     finally:
