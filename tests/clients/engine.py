@@ -85,10 +85,14 @@ def until(holds: Callable[[], object], what: str, seconds: float = START_SECONDS
 
 def command(root: Path, *arguments: str) -> list[str]:
     """Return the command line of an engine whose state is all under `root`."""
+    return [sys.executable, "-m", "daemon", *roots(root), *arguments]
+
+
+def roots(root: Path) -> list[str]:
+    """Return the arguments of an engine whose state is all under `root`."""
     return [
-        *(sys.executable, "-m", "daemon", "--config-file", str(root / "daemon.json")),
+        *("--config-file", str(root / "daemon.json")),
         *("--data-root", str(root / "data"), "--exec-root", str(root / "exec")),
-        *arguments,
     ]
 
 

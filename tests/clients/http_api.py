@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import attrs
 
 SECONDS: Final = 60.0
+JSON: Final = "application/json"
+TAR: Final = "application/x-tar"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -48,8 +50,8 @@ class Api:
 
     socket_path: Path
 
-    def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
-        """Make one call; `body` is sent as JSON.
+    def __call__(self, method: str, path: str, /, body: Any = None, **query: Any) -> Answer:
+        """Make one call; `body` is sent as JSON, unless it is bytes: then it is a tar.
 
         Raises:
             OSError: the engine is not there, or has gone before it answered.
@@ -58,9 +60,9 @@ class Api:
         """
         connection = _UnixConnection(self.socket_path)
         try:
-            content = None if body is None else json.dumps(body)
-            headers = {} if content is None else {"Content-Type": "application/json"}
-            connection.request(method, f"{path}?{urlencode(query)}", content, headers)
+            content, kind = (body, TAR) if isinstance(body, bytes) else (json.dumps(body).encode(), JSON)
+            sent = (None, {}) if body is None else (content, {"Content-Type": kind})
+            connection.request(method, f"{path}?{urlencode(query)}", *sent)
             response = connection.getresponse()
             return Answer(response.status, response.read())
         finally:

@@ -1,0 +1,250 @@
+"""Compares what was promised with what an engine says and what the host has, once the engine has settled.
+
+What exists must be right as soon as the engine answers at all.  What it does (a removal that goes on, a
+process that ends) may take a moment: it is looked at again and again until nothing is wrong any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from tests.clients.http_api import Api
+from tests.clients.restarts.crash.client import LABEL, Client
+from tests.clients.restarts.crash.history import History, Life
+from tests.clients.restarts.crash.host import Expected
+from tests.clients.restarts.crash.model import ALIVE, GONE, Session, Subject
+from tests.clients.restarts.crash.pictures import Pictures
+
+SETTLED_SECONDS: Final = 15.0
+PERIOD_SECONDS: Final = 0.03
+LOG_CHARACTERS: Final = 4000  # of the engines, in a failure's report
+UNDER_WAY: Final = {"restarting", "removing"}
+
+Found = Mapping[str, Any]
+
+
+@attrs.define
+class Checker:
+    """The invariants of the engines at one place."""
+
+    api: Api
+    root: Path
+    clients: Sequence[Client]
+    pictures: Pictures
+    history: History
+    engine_pid: int = 0
+    _known: dict[str, Subject] = attrs.field(factory=dict)
+
+    def log(self) -> str:
+        """Return what all engines have logged."""
+        return (self.root / "log").read_text(errors="replace")
+
+    def check(self) -> None:
+        """Wait until all is as promised, and take note of what it is.
+
+        Raises:
+            AssertionError: something is wrong, and stays so.
+
+        """
+        self._known = {key: subject for client in self.clients for key, subject in client.ever.items()}
+        problems = [*self._of_existence(self._containers())]
+        assert not problems, "\n".join(problems)
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while problems := self._problems():
+            assert time.monotonic() < deadline, "\n".join([*problems, self.log()[-LOG_CHARACTERS:]])
+            time.sleep(PERIOD_SECONDS)
+        self._narrow(self._containers())
+
+    def _containers(self) -> dict[str, Found]:
+        """Return what inspect shows of each container, by its key."""
+        listed = self.api.get("/containers/json", all=1)
+        found = {}
+        for one in listed:
+            answer = self.api("GET", f"/containers/{one['Id']}/json")
+            if answer.status == 404:  # its removal went on meanwhile
+                continue
+            assert one["Labels"][LABEL] not in found, f"twice: {one}"
+            found[one["Labels"][LABEL]] = answer.document
+        return found
+
+    def _of_existence(self, found: Mapping[str, Found]) -> Iterator[str]:
+        """Nothing is lost, nothing comes back."""
+        for key, subject in self._known.items():
+            may_be = subject.may_be()
+            if key not in found and GONE not in may_be:
+                yield f"{key} is lost: it must be {set(may_be)}"
+            if key in found and may_be == {GONE} and subject.status == GONE and not subject.auto_remove:
+                yield f"{key} has come back: {found[key]['State']}"
+        yield from (f"{key} was never asked for" for key in found if key not in self._known)
+
+    def _problems(self) -> list[str]:
+        found = self._containers()
+        sessions = {session.id: self._session(session) for session in self._sessions()}
+        self.history.read_on()
+        problems = [*self.history.problems, *self._of_existence(found), *self._of_host(found, sessions)]
+        for key, subject in self._known.items():
+            problems += [f"{key} ({subject.name}): {text}" for text in self._of_one(subject, found.get(key))]
+        problems += [*self._of_sessions(sessions), *self._of_names(), *self._of_pictures(), *self._of_log()]
+        return problems
+
+    def _of_one(self, subject: Subject, found: Found | None) -> Iterator[str]:
+        status = found["State"]["Status"] if found else GONE
+        if status not in subject.may_be():
+            yield f"is {status}, not {set(subject.may_be())}: {found and found['State']}"
+        ids = [container_id for container_id, life in self.history.lives.items() if life.key == subject.key]
+        if len(ids) > 1 or (subject.id and ids != [subject.id]):
+            yield f"has the ids {ids}, not {subject.id}"
+        life = self.history.lives[ids[0]] if ids else Life()
+        yield from _of_life(subject, status, life)
+        if found is not None:
+            yield from _of_state(subject, found, life)
+            yield from subject.box.problems_of(self._log(found))
+
+    def _log(self, found: Found) -> list[str]:
+        body = self.api("GET", f"/containers/{found['Id']}/logs", stdout=1, stderr=1).body
+        if not found["Config"]["Tty"]:
+            body = b"".join(_frames(body))
+        return (
+            body.decode().split("\n")[:-1] if not found["Config"]["Tty"] else body.decode().split("\r\n")[:-1]
+        )
+
+    def _sessions(self) -> list[Session]:
+        return [session for subject in self._known.values() for session in subject.sessions]
+
+    def _session(self, session: Session) -> Found | None:
+        answer = self.api("GET", f"/exec/{session.id}/json")
+        return None if answer.status == 404 else answer.document
+
+    def _of_sessions(self, found: Mapping[str, Found | None]) -> Iterator[str]:
+        steps: dict[str, list[str]] = {}
+        for life in self.history.lives.values():
+            steps |= life.sessions
+        for session in self._sessions():
+            text = _of_session(session, found[session.id], steps.get(session.id, []))
+            if text:
+                yield f"exec session {session.id[:12]}: {text}: {session}, {found[session.id]}"
+
+    def _of_host(self, found: Mapping[str, Found], sessions: Mapping[str, Found | None]) -> list[str]:
+        processes = {one["Id"]: [one["State"]["Pid"]] for one in found.values() if one["State"]["Pid"]}
+        running = [one for one in sessions.values() if one is not None and one["Running"]]
+        for one in running:
+            processes.setdefault(one["ContainerID"], []).append(one["Pid"])
+        return Expected(
+            self.root,
+            [one["Id"] for one in found.values()],
+            processes,
+            [one["ID"] for one in running],
+            self.history.lives.keys(),
+            self._layers(),
+            self.engine_pid,
+        ).problems()
+
+    def _layers(self) -> set[str]:
+        names = set()
+        for image in self.api.get("/images/json", all=1):
+            data = self.api.get(f"/images/{image['Id']}/json")["GraphDriver"]["Data"]
+            paths = [data["UpperDir"], *filter(None, data.get("LowerDir", "").split(":"))]
+            names |= {path.rpartition("/")[2] for path in paths}
+        return names
+
+    def _of_names(self) -> Iterator[str]:
+        """A name leads to the container that has it, and to no other."""
+        for subject in self._known.values():
+            if subject.status == GONE and not subject.possible:
+                continue
+            for name in subject.names | {subject.name}:
+                answer = self.api("GET", f"/containers/{name}/json")
+                if answer.status == 200 and answer.document["Name"] != f"/{name}":
+                    yield f"the name {name} leads to {answer.document['Name']}"
+
+    def _of_pictures(self) -> Iterator[str]:
+        listed = {tag for image in self.api.get("/images/json") for tag in image["RepoTags"]}
+        listed -= {"busybox:latest", "<none>:<none>"}
+        names, unsure = self.pictures.names, self.pictures.unsure
+        if not names - unsure <= listed <= names | unsure:
+            yield f"images {listed}, not {names} (perhaps {unsure})"
+
+    def _of_log(self) -> list[str]:
+        return [line for line in self.log().splitlines() if "Traceback" in line or "crashed" in line]
+
+    def _narrow(self, found: Mapping[str, Found]) -> None:
+        """Take what was found for what is: from here on it is as good as promised."""
+        for key, subject in list(self._known.items()):
+            if key not in found:
+                subject.status, subject.possible = GONE, frozenset()
+                subject.sessions.clear()
+                continue
+            one = found[key]
+            subject.id, subject.name = one["Id"], one["Name"].removeprefix("/")
+            subject.names, subject.possible = frozenset({subject.name}), frozenset()
+            subject.becomes(one["State"]["Status"])
+            subject.shares = frozenset({one["HostConfig"]["CpuShares"]})
+            subject.pid = one["State"]["Pid"]
+            subject.sessions[:] = [s for s in subject.sessions if self._goes_on(s)]
+        self.pictures.names = {tag for image in self.api.get("/images/json") for tag in image["RepoTags"]}
+        self.pictures.names -= {"busybox:latest", "<none>:<none>"}
+        self.pictures.unsure.clear()
+
+    def _goes_on(self, session: Session) -> bool:
+        found = self._session(session)
+        session.started = found is not None and found["Running"]
+        session.pid = found["Pid"] if found is not None else 0
+        return session.started
+
+
+def _of_life(subject: Subject, status: str, life: Life) -> Iterator[str]:
+    """Compare a container with its events."""
+    if (status if status != GONE or life.status else "") != life.status and status not in UNDER_WAY:
+        yield f"is {status}, and {life.status!r} by its events"
+    if not subject.starts <= life.starts or (life.starts > subject.tries and not subject.keeps_going):
+        yield f"has {life.starts} starts, not {subject.starts} to {subject.tries}"
+    if unknown := {*life.codes} - subject.codes_ever:
+        yield f"has died with {unknown}, which is none of {set(subject.codes_ever)}"
+
+
+def _of_state(subject: Subject, found: Found, life: Life) -> Iterator[str]:
+    """Compare a container with what inspect says."""
+    state = found["State"]
+    if found["Name"].removeprefix("/") not in {*subject.names, subject.name}:
+        yield f"is called {found['Name']}, not {set(subject.names)}"
+    if found["HostConfig"]["CpuShares"] not in subject.shares:
+        yield f"has the limit {found['HostConfig']['CpuShares']}, not {set(subject.shares)}"
+    if state.get("Operation"):
+        yield f"is not settled: {state['Operation']}"
+    if subject.pid and not subject.codes and state["Pid"] != subject.pid:
+        yield f"has the process {state['Pid']}, not {subject.pid}"
+    launched = state["Status"] == "exited" and not state["Error"]
+    if launched and state["ExitCode"] != life.codes[-1:][0]:
+        yield f"shows {state['ExitCode']}, its last event {life.codes}"
+    ended = launched and subject.status in ALIVE and subject.codes and not subject.keeps_going
+    if ended and state["ExitCode"] not in subject.codes:
+        yield f"has exited with {state['ExitCode']}, not {set(subject.codes)}"
+
+
+def _of_session(session: Session, found: Found | None, steps: list[str]) -> str:
+    """Return what is wrong with an exec session, if anything."""
+    running = found is not None and found["Running"]
+    if session.started and "exec_start" not in steps:
+        return f"its start was answered and is not among {steps}"
+    if running != (steps[-1:] == ["exec_start"]):
+        return f"by its events {steps}"
+    if session.started and not session.codes and not (running and found and found["Pid"] == session.pid):
+        return "does not run any more"
+    ended = found is not None and not running and found["ExitCode"] is not None
+    if ended and found and session.attempted and session.codes and found["ExitCode"] not in session.codes:
+        return "has another exit code"
+    return ""
+
+
+def _frames(body: bytes) -> Iterator[bytes]:
+    """Yield what is in the frames of an output that is multiplexed (api-contract section 3.9)."""
+    at = 0
+    while at < len(body):
+        size = int.from_bytes(body[at + 4 : at + 8], "big")
+        yield body[at + 8 : at + 8 + size]
+        at += 8 + size

@@ -1,0 +1,243 @@
+"""What clients do with their containers, by what the container is doing.
+
+Each deed announces what may come of it, asks, and notes the answer.  Which status allows which deeds, and how
+often each is done, is one table.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from tests.clients.http_api import Answer
+from tests.clients.restarts.crash.box import Unheard
+from tests.clients.restarts.crash.client import CODES, Client, EngineDied, call, hijacked
+from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, KILLED, Subject
+from tests.clients.restarts.crash.sessions import SESSION_DEEDS
+
+GRACES_SECONDS: Final = (0, 5)
+AROUND_BACK_OFF_SECONDS: Final = 0.3
+FOCUS: Final = 0.8
+"""How often a client does what it is wanted to, if it can."""
+
+Deed = Callable[[Client, Subject], None]
+
+
+def act(client: Client, wanted: Collection[str] = ()) -> None:
+    """Do one thing, if possible one of the `wanted`.
+
+    Raises:
+        EngineDied: there was no answer.
+
+    """
+    subject = client.chosen()
+    if subject is None:
+        client.create()
+        return
+    if subject.codes or (subject.keeps_going and subject.status == "exited"):
+        client.remove(subject, force=True)  # a crash, or its policy, leaves open what it does next
+        return
+    weights = {deed: weight for deed, weight in DEEDS[subject.status].items() if possible(deed, subject)}
+    focused = [deed for deed in weights if deed.__name__ in wanted]
+    if focused and client.dice.random() < FOCUS:
+        weights = dict.fromkeys(focused, 1)
+    (deed,) = client.dice.choices([*weights], [*weights.values()])
+    deed(client, subject)
+
+
+def possible(deed: Deed, subject: Subject) -> bool:
+    """Whether a container takes part in a deed at all."""
+    simple = not (subject.auto_remove or subject.keeps_going)
+    conditions: dict[Deed, bool] = {
+        resize: subject.tty,
+        abort: simple,
+        stop_and_start: simple,
+        rename: not subject.auto_remove,
+    }
+    return conditions.get(deed, True)
+
+
+def start(client: Client, subject: Subject) -> None:
+    undone = GONE if subject.auto_remove else subject.status
+    with subject.attempt(undone, "running", starts=1):
+        client.post(subject, "start", 204)
+    subject.started()
+    client.look(subject)
+
+
+def remove(client: Client, subject: Subject) -> None:
+    client.remove(subject)
+
+
+def force_remove(client: Client, subject: Subject) -> None:
+    client.remove(subject, force=True)
+
+
+def rename(client: Client, subject: Subject) -> None:
+    name = client.free_name()
+    with subject.attempt(name=name):
+        client.post(subject, "rename", 204, name=name)
+
+
+def output(client: Client, subject: Subject) -> None:
+    """Have the process print, now or when it is thawed; nobody waits for that."""
+    try:
+        subject.box.tell(f"print {client.dice.randrange(1, 30)}")
+    except Unheard:  # it has only just been started
+        return
+
+
+def leave(client: Client, subject: Subject) -> None:
+    """Have the process end by itself, and wait for that."""
+    code = client.dice.choice(CODES)
+    try:
+        subject.box.tell(f"exit {code}")
+    except Unheard:
+        return
+    subject.told_to_exit(code)
+    if subject.keeps_going:
+        if client.dice.random() < 0.5:
+            time.sleep(client.dice.uniform(0, AROUND_BACK_OFF_SECONDS))
+            stop(client, subject)
+        return
+    answer = call(client.api, "POST", f"/containers/{subject.id}/wait")
+    if answer.status == 200 and not answer.body:
+        raise EngineDied  # the head of this answer comes at once
+    gone = subject.auto_remove and answer.status == 404
+    assert gone or answer.document["StatusCode"] == code, (subject.key, code, answer)
+    subject.becomes(subject.after_exit)
+
+
+def stop(client: Client, subject: Subject) -> None:
+    _end(client, subject, "stop", t=client.dice.choice(GRACES_SECONDS))
+
+
+def kill(client: Client, subject: Subject) -> None:
+    _end(client, subject, "kill")
+
+
+def _end(client: Client, subject: Subject, verb: str, **query: Any) -> None:
+    with subject.attempt(subject.status, subject.after_exit, codes=BY_SIGNAL):
+        client.post(subject, verb, 204, **query)
+    subject.becomes(subject.after_exit)
+
+
+def restart(client: Client, subject: Subject) -> None:
+    with subject.attempt("running", subject.after_exit, codes=BY_SIGNAL, starts=1):
+        client.post(subject, "restart", 204, t=client.dice.choice(GRACES_SECONDS))
+    subject.started()
+    client.look(subject)
+
+
+def pause(client: Client, subject: Subject) -> None:
+    with subject.attempt("paused"):
+        client.post(subject, "pause", 204)
+    subject.becomes("paused")
+
+
+def unpause(client: Client, subject: Subject) -> None:
+    with subject.attempt("running"):
+        client.post(subject, "unpause", 204)
+    subject.becomes("running")
+
+
+def resize(client: Client, subject: Subject) -> None:
+    client.post(subject, "resize", 200, h=client.dice.randrange(1, 200), w=80)
+
+
+def attach(client: Client, subject: Subject) -> None:
+    """Come and go."""
+    with hijacked(client, f"/containers/{subject.id}/attach?stream=1&stdin=1&stdout=1"):
+        return
+
+
+def update(client: Client, subject: Subject) -> None:
+    """Change a limit."""
+    shares = client.dice.randrange(100, 1000)
+    with subject.attempt_shares(shares):
+        client.post(subject, "update", 200, body={"CpuShares": shares})
+
+
+def stop_twice(client: Client, subject: Subject) -> None:
+    """Stop a container patiently, and lose the patience."""
+    with subject.attempt(subject.status, subject.after_exit, codes=BY_SIGNAL):
+        for answer in _together(client, subject, ("stop", {"t": 60}), ("stop", {"t": 0})):
+            assert answer.status in {204, 304} or (subject.auto_remove and answer.status == 404), answer
+    subject.becomes(subject.after_exit)
+
+
+def stop_and_start(client: Client, subject: Subject) -> None:
+    """Ask for a stop and for a start at once; which comes first is not known before."""
+    outcomes = ("running", "exited")
+    with subject.attempt(*outcomes, codes=BY_SIGNAL, starts=1):
+        stopped, started = _together(client, subject, ("stop", {"t": 5}), ("start", {}))
+        assert stopped.status == 204, stopped
+        assert started.status in {204, 304}, started
+    if started.status == 304:
+        subject.becomes("exited")
+    else:
+        subject.started()
+        client.look(subject)
+
+
+def abort(client: Client, subject: Subject) -> None:
+    """Start a container, and kill it at once."""
+    before = subject.status
+    with subject.attempt(before, "running", "exited", codes=frozenset({KILLED}), starts=1):
+        started, killed = _together(client, subject, ("start", {}), ("kill", {}))
+        assert started.status in {204, 409}, started
+        assert killed.status in {204, 409}, killed
+    if started.status == 204 and killed.status == 409:  # the kill came too early
+        subject.started()
+        client.look(subject)
+    elif started.status == 204:
+        subject.starts += 1
+        subject.becomes("exited")
+    else:
+        seen = client.inspect(f"/containers/{subject.id}/json")["State"]["Status"]
+        assert seen in {before, "exited"}
+        subject.becomes(seen)
+
+
+def _together(client: Client, subject: Subject, *asked: tuple[str, dict[str, Any]]) -> list[Answer]:
+    answers: dict[int, Answer] = {}
+
+    def ask(number: int, verb: str, query: dict[str, Any]) -> None:
+        try:
+            answers[number] = call(client.api, "POST", f"/containers/{subject.id}/{verb}", **query)
+        except EngineDied:
+            return  # which the missing answer says
+
+    threads = [threading.Thread(target=ask, args=(number, *one)) for number, one in enumerate(asked)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(answers) < len(asked):
+        raise EngineDied
+    return [answers[number] for number in range(len(asked))]
+
+
+DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
+    "created": {start: 12, update: 1, remove: 2, rename: 2, attach: 1, abort: 1},
+    "running": {
+        output: 5,
+        leave: 4,
+        stop: 3,
+        kill: 2,
+        restart: 2,
+        pause: 3,
+        rename: 1,
+        attach: 1,
+        resize: 2,
+        **SESSION_DEEDS,
+        update: 1,
+        force_remove: 2,
+        stop_twice: 1,
+        stop_and_start: 1,
+    },
+    "paused": {unpause: 5, kill: 1, stop: 1, force_remove: 1, output: 1},
+    "exited": {start: 6, remove: 4, rename: 1, abort: 1},
+}

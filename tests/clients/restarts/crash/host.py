@@ -1,0 +1,155 @@
+"""What the host has of one engine, and what it should have: every process, cgroup, mount and file.
+
+Seen from outside, without the engine's help: whoever has leaked something does not know of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+CGROUPS: Final = Path("/sys/fs/cgroup")
+ENGINE_FILES: Final = {
+    "engine.lock",
+    "longshore.sock",
+    "longshored.pid",
+    "bundles",
+    "execs",
+    "exits",
+    "runtime",
+}
+DATA_FILES: Final = {"blobs", "containers", "engine.lock", "overlay", "runtimes", "spool"}
+JOURNAL: Final = "journal.db"
+EMPTY: Final = ("blobs/tmp", "blobs/trash", "overlay/staging", "overlay/trash", "spool")
+
+
+@attrs.frozen
+class Expected:
+    """What the API says there is.
+
+    `processes` has the pids of each running container, those of its exec sessions among them.
+    """
+
+    root: Path
+    ids: Collection[str]
+    processes: Mapping[str, Collection[int]]
+    sessions: Collection[str]
+    ever: Collection[str]
+    layers: Collection[str]
+    engine_pid: int
+
+    def problems(self) -> list[str]:
+        """Return a line for everything that is too much or missing."""
+        return [
+            *self._of_processes(),
+            *self._of_cgroups(),
+            *self._of_mounts(),
+            *self._of_directories(),
+        ]
+
+    def _of_processes(self) -> Iterator[str]:
+        """Every process that names the engine's root is the engine, or the monitor of something that runs."""
+        needle = os.fsencode(self.root / "exec")
+        monitored: list[str] = []
+        for pid, command in commands():
+            if needle not in command or pid in {self.engine_pid, os.getpid()}:
+                continue
+            bundle = _bundle(command, self.root)
+            if bundle is None:
+                yield f"process {pid} belongs to nothing: {command!r}"
+            else:
+                monitored.append(bundle)
+        wanted = sorted([*self.processes, *self.sessions])
+        if sorted(monitored) != wanted:
+            yield f"monitors of {_difference(monitored, wanted)}"
+
+    def _of_cgroups(self) -> Iterator[str]:
+        """The cgroups of all containers are those of the running ones, with just their processes."""
+        for container_id in {*self.ever} - {*self.processes}:
+            yield from (f"{group} of what does not run" for group in cgroups_of(container_id))
+        for container_id, pids in self.processes.items():
+            found = {int(pid) for group in cgroups_of(container_id) for pid in _processes(group)}
+            if found != {*pids}:
+                names = [(pid, _parent(pid), _command(pid)) for pid in found - {*pids}]
+                yield f"cgroup of {container_id[:12]} has {found}, not {pids}: {names}"
+
+    def _of_mounts(self) -> Iterator[str]:
+        """What is mounted below the root is the root filesystem of each running container, once."""
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        mounted = sorted(place for line in lines if (place := line.split()[4]).startswith(str(self.root)))
+        containers = self.root / "data" / "overlay" / "containers"
+        wanted = sorted(str(containers / container_id / "merged") for container_id in self.processes)
+        if mounted != wanted:
+            yield f"mounts {_difference(mounted, wanted)}"
+
+    def _of_directories(self) -> Iterator[str]:
+        data, state = self.root / "data", self.root / "exec"
+        for directory, wanted in (
+            (state / "bundles", [*self.processes]),
+            (state / "execs", [*self.sessions]),
+            (state / "runtime", [*self.processes]),
+            (data / "overlay" / "layers", [*self.layers]),
+            (state, [*ENGINE_FILES]),
+            (data, [*DATA_FILES, *(name for name in _names(data) if name.startswith(JOURNAL))]),
+            *((data / name, []) for name in EMPTY),
+        ):
+            if _names(directory) != sorted(wanted):
+                yield f"{directory} has {_difference(_names(directory), sorted(wanted))}"
+        for directory in (state / "exits", data / "containers", data / "overlay" / "containers"):
+            if left := {*_names(directory)} - {*self.ids}:
+                yield f"{directory} has {left} of containers that do not exist"
+
+
+def cgroups_of(container_id: str) -> list[Path]:
+    """Return a container's cgroups, in each of the trees."""
+    trees = (CGROUPS, *CGROUPS.iterdir())
+    return [group for tree in trees if (group := tree / "docker" / container_id).is_dir()]
+
+
+def _processes(group: Path) -> list[str]:
+    try:
+        return (group / "cgroup.procs").read_text().split()
+    except OSError:  # it has just been removed
+        return []
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory)) if directory.exists() else []
+
+
+def _difference(found: list[str], wanted: list[str]) -> str:
+    return f"too much: {sorted({*found} - {*wanted})}, missing: {sorted({*wanted} - {*found})} ({len(found)})"
+
+
+def _bundle(command: bytes, root: Path) -> str | None:
+    """Return whose monitor a process is."""
+    prefix = os.fsencode(f"--bundle={root / 'exec'}/")
+    arguments = command.split(b"\0")
+    if os.path.basename(arguments[0]) != b"conmon":
+        return None
+    return next((os.fsdecode(a).rpartition("/")[2] for a in arguments if a.startswith(prefix)), None)
+
+
+def commands() -> Iterator[tuple[int, bytes]]:
+    """Yield the pid and the command line of each process."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and (command := _command(int(name))):
+            yield int(name), command
+
+
+def _parent(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text().partition("PPid:")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return b""

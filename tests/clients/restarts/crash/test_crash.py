@@ -1,0 +1,92 @@
+"""Engines killed at every failpoint and at any time: whatever was answered holds, and nothing is left behind.
+
+LONGSHORE_CRASH_KILLS says how many (2000 take about half an hour), LONGSHORE_CRASH_SEED repeats a run: not to
+the instruction, since the kernel has its own dice, but with the same failpoints and the same wishes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.clients.restarts.crash.clearing import clear_away
+from tests.clients.restarts.crash.forge import lit
+from tests.clients.restarts.crash.places import AFTER, failpoints, first_time_only
+from tests.clients.restarts.crash.world import World
+
+KILLS: Final = int(os.environ.get("LONGSHORE_CRASH_KILLS", "200"))
+SEED: Final = int(os.environ.get("LONGSHORE_CRASH_SEED", "") or random.SystemRandom().randrange(10**6))
+WORLDS: Final = 2
+TIMES: Final = (1, 1, 2, 4)  # which time a failpoint is fatal; if it is not reached so often, then the first
+ATTEMPTS: Final = 6
+RANDOM: Final = 0.3  # of the kills at least are at any time
+
+
+def crash(world: World, places: Sequence[str], kills: int, give_up: threading.Event) -> set[str]:
+    """Have engines killed at each of `places` and so many times in all; return which were not reached."""
+    times = [1 if first_time_only(place) else world.dice.choice(TIMES) for place in places]
+    waiting = deque(
+        (place, time_reached, ATTEMPTS) for place, time_reached in zip(places, times, strict=True)
+    )
+    missed = set()
+    while (world.kills.total() < kills or waiting) and not give_up.is_set():
+        if not waiting or world.dice.random() < RANDOM:
+            world.round()
+            continue
+        place, time_reached, attempts = waiting.popleft()
+        if place in AFTER:
+            world.round(AFTER[place])
+        if world.round(place, time_reached):
+            continue
+        if attempts > 1:
+            waiting.append((place, 1, attempts - 1))
+        else:
+            missed.add(place)
+    if not give_up.is_set():
+        world.end()
+    return missed
+
+
+@pytest.fixture
+def worlds(tmp_path: Path, data: Path) -> Iterator[list[World]]:
+    """Sites with the image busybox, and dice; whatever happens, nothing of them goes on."""
+    with ExitStack() as stack:
+        found = []
+        for number in range(WORLDS):
+            root = tmp_path / str(number)
+            root.mkdir()
+            subprocess.run(["cp", "-a", str(data), str(root / "data")], check=True)
+            stack.callback(clear_away, root)
+            found.append(World(root, stack.enter_context(lit()), random.Random(SEED + number)))
+        yield found
+
+
+def test_whatever_was_answered_survives_every_crash(worlds: list[World]) -> None:
+    sys.stdout.write(f"LONGSHORE_CRASH_SEED={SEED}\n")
+    places = failpoints()
+    random.Random(SEED).shuffle(places)
+    give_up = threading.Event()
+
+    def live(number: int) -> set[str]:
+        try:
+            return crash(worlds[number], places[number::WORLDS], KILLS // WORLDS, give_up)
+        except BaseException:
+            give_up.set()  # the others need not go on
+            raise
+
+    with ThreadPoolExecutor(WORLDS) as pool:
+        missed = set().union(*pool.map(live, range(WORLDS)))
+    kills = sum((world.kills for world in worlds), Counter[str]())
+    assert not missed, f"these failpoints were not reached: {sorted(missed)}; seed {SEED}"
+    assert kills.total() >= KILLS
