@@ -1,6 +1,6 @@
 """The crash test runs where somebody asks for it: it is young, and takes four minutes for 200 kills.
 
-    LONGSHORE_CRASH_KILLS=200 scripts/test tests/clients/restarts/crash
+LONGSHORE_CRASH_KILLS=200 scripts/test tests/clients/restarts/crash
 """
 
 from __future__ import annotations
