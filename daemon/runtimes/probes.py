@@ -103,7 +103,7 @@ class Prober:
                 try:
                     await _see_through(child, Said(pipe), limit_seconds, task_status)
                 finally:
-                    await _make_sure(child)
+                    await _make_sure(child)  # noqa: ASYNC102  it shields itself
 
 
 def _spawned(executable: str, command: Sequence[str], output: int) -> int:

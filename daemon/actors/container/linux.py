@@ -95,7 +95,7 @@ class LinuxHost:
         """Return how the process ended, once its output is in the log."""
         return await conmon.wait_exit(run, self.layout.monitor(record.id))
 
-    async def probe(
+    async def probe(  # noqa: ASYNC128  it is passed on
         self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
     ) -> None:
         """Run the container's health check once, as the bundle has it."""
@@ -114,10 +114,13 @@ class LinuxHost:
         """Freeze all processes; if that fails, none stays frozen."""
         try:
             await self.runtime(record).pause(record.id)
-        except EngineError:
-            with suppress(EngineError):  # as a rule there is nothing to undo, and that is why it fails, too
-                await self.runtime(record).resume(record.id)
-            raise
+        except EngineError as error:
+            refusal = error
+        else:
+            return
+        with suppress(EngineError):  # as a rule there is nothing to undo, and that is why it fails, too
+            await self.runtime(record).resume(record.id)
+        raise refusal
 
     async def thaw(self, record: ContainerRecord) -> None:
         """Thaw all processes; of a container that its runtime has forgotten, by its cgroup."""
