@@ -14,7 +14,7 @@ from __future__ import annotations
 from daemon.configuration.keys import keys, takes_effect, warnings
 from daemon.configuration.loading import load
 from daemon.configuration.problems import InvalidSettings
-from daemon.configuration.runtime_checks import oci_runtime
+from daemon.configuration.runtime_checks import SHIMS, oci_runtime
 from daemon.configuration.source import Source
 
-__all__ = ["InvalidSettings", "Source", "keys", "load", "oci_runtime", "takes_effect", "warnings"]
+__all__ = ["SHIMS", "InvalidSettings", "Source", "keys", "load", "oci_runtime", "takes_effect", "warnings"]

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import attrs
 
+from daemon.configuration import SHIMS
 from daemon.errors import InvalidParameter, RuntimeFailed
 from daemon.runtimes.wrappers import Wrapper
 
-SHIM: Final = re.compile(r"io\.containerd\.(runc|crun)\.v[12]")
 ANY_SHIM: Final = re.compile(r"[^./][^/]*\.[^/]*")
 STOCK_SHIM: Final = "io.containerd.runc.v2"
 CANNOT_LOOK_UP: Final = "error while looking up the specified runtime path"
@@ -105,8 +105,7 @@ class RuntimeTable:
             InvalidParameter: there is none of this name.
 
         """
-        shim = SHIM.fullmatch(name)
-        found = self.runtimes.get(name) or (self.runtimes.get(shim[1]) if shim else None)
+        found = self.runtimes.get(name) or self.runtimes.get(SHIMS.get(name, ""))
         if found is not None:
             return found
         text = f"unknown or invalid runtime name: {name}"
