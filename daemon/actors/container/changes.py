@@ -12,34 +12,36 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.health import at_end, at_start, check_of, judged
-from daemon.actors.container.lifecycle import AT_REST, State
-from daemon.actors.container.messages import (
-    CleanedUp,
-    DeleteFailed,
-    Exited,
+from daemon.actors.container.commands import (
     ForceRemove,
-    Frozen,
-    GivenUp,
-    Initialized,
     Kill,
-    LaunchFailed,
-    Lost,
-    Probed,
-    Relapsed,
     Rename,
     Restart,
     Revive,
     Signal,
     Start,
     StartAgain,
-    Started,
     Stop,
+)
+from daemon.actors.container.health import at_end, at_start, check_of, judged
+from daemon.actors.container.reports import (
+    CleanedUp,
+    DeleteFailed,
+    Exited,
+    Frozen,
+    GivenUp,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Probed,
+    Relapsed,
+    Started,
     Thawed,
     Updated,
 )
 from daemon.actors.container.restarting import EXIT_UNKNOWN, asks_to_end, next_backoff_ns
 from daemon.actors.container.snapshot import OPERATIONS, ContainerSnapshot
+from daemon.actors.container.states import AT_REST, State
 
 UNKNOWN_TEXT: Final = "the exit code is not known: the container's monitor ended without leaving it"
 

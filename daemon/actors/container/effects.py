@@ -16,9 +16,11 @@ import structlog
 import trio
 
 from daemon.actors.container.backoff import BackOff
+from daemon.actors.container.commands import Remove
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import Effect, State
-from daemon.actors.container.messages import (
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.probing import Probing
+from daemon.actors.container.reports import (
     CleanedUp,
     Deleted,
     DeleteFailed,
@@ -29,17 +31,16 @@ from daemon.actors.container.messages import (
     Initialized,
     LaunchFailed,
     Lost,
-    Remove,
     Started,
     Thawed,
     ThawFailed,
     WriteAgain,
 )
-from daemon.actors.container.probing import Probing
 from daemon.actors.container.runtasks import RunTasks
 from daemon.actors.container.sessions import Sessions
 from daemon.actors.container.signals import grace_seconds, signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.container.updates import Updates
 from daemon.actors.mailbox import Event, Mailbox
 from daemon.actors.published import Cell

@@ -13,26 +13,22 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import BETWEEN_RUNS, Effect
-from daemon.actors.container.messages import (
-    Attach,
+from daemon.actors.container.commands import Attach, Note, Rename, Resize, Restart, Stop
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.reports import (
     Deleted,
     Exited,
     Frozen,
     Lost,
-    Note,
     Probed,
     Relapsed,
-    Rename,
-    Resize,
-    Restart,
     Started,
-    Stop,
     Thawed,
     Updated,
 )
 from daemon.actors.container.signals import signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import BETWEEN_RUNS
 from daemon.journal import EventDraft
 
 Named = Iterable[tuple[str, dict[str, str]]]

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from daemon.actors.container.lifecycle import BETWEEN_RUNS, State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     ForceRemove,
     Kill,
     Pause,
@@ -23,8 +22,9 @@ from daemon.actors.container.messages import (
     Stop,
     Unpause,
     Update,
-    Updated,
 )
+from daemon.actors.container.reports import Updated
+from daemon.actors.container.states import BETWEEN_RUNS, State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 import attrs
 
 from daemon.actors.container.health import Health, remembered
-from daemon.actors.container.lifecycle import ALIVE, BETWEEN_RUNS, DURABLE, LAUNCHING, State
+from daemon.actors.container.resuming import DURABLE
+from daemon.actors.container.states import ALIVE, BETWEEN_RUNS, LAUNCHING, State
 from daemon.model import Config, HostConfig
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime

@@ -16,9 +16,11 @@ import attrs
 from daemon.actors.configuration.value import KIND as CONFIGURATION
 from daemon.actors.configuration.value import Published
 from daemon.actors.container.actor import KIND as CONTAINER
-from daemon.actors.container.lifecycle import DURABLE, RESUME, Effect, State
+from daemon.actors.container.lifecycle import Effect
 from daemon.actors.container.logs import log_of
+from daemon.actors.container.resuming import DURABLE, RESUME
 from daemon.actors.container.snapshot import ContainerRecord, Stored
+from daemon.actors.container.states import State
 from daemon.actors.exec.session import KIND as EXEC
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import EngineError, Failed

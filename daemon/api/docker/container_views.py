@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from daemon import wire
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.api.docker.durations import in_words
 from daemon.api.docker.health_views import health_in_words, health_state
 from daemon.api.timestamps import GO_ZERO_TIME, rfc3339

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Pause, Remove, Restart, Start, Stop, Unpause
+from daemon.actors.container.commands import Kill, Pause, Remove, Restart, Start, Stop, Unpause
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot, Stored, restored
+from daemon.actors.container.states import State
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed, InvalidParameter, NotModified
