@@ -98,6 +98,7 @@ def _record(settings: Settings, image: ImageSnapshot, admitted: Admitted, name: 
             stop_timeout=stop_timeout_seconds(config, settings),
         ),
         host_config=admitted.host_config,
+        networks=admitted.networks,
         path=path,
         args=tuple(arguments),
         log_path=str(layout.log(container_id)),

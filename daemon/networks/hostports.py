@@ -110,6 +110,10 @@ class HostPorts:
         self._held[holder] = tuple(held)
         return problems
 
+    def of(self, holder: str) -> tuple[PublishedPort, ...]:
+        """Return what a container has."""
+        return tuple(one.published for one in self._held.get(holder, ()))
+
     def release(self, holder: str) -> None:
         """Give back what a container has."""
         for one in self._held.pop(holder, ()):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from daemon.actors.mailbox import Command, Promise
-from daemon.model import HostConfig
+from daemon.model import EndpointConfig, HostConfig
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.spec.inputs import HostFacts
 from daemon.runtimes.table import RuntimeTable
@@ -115,6 +115,29 @@ class Update(Command[Promise[None]]):
 
     wanted: HostConfig
     host: HostFacts
+
+
+@attrs.frozen
+class Connect(Command[Promise[None]]):
+    """Be in a network, too; answered with a promise, as `Update` is.
+
+    `network` is its name, under which the record is to have it.
+    """
+
+    network: str
+    endpoint: EndpointConfig
+
+
+@attrs.frozen
+class Disconnect(Command[Promise[None]]):
+    """Be in a network no more; answered with a promise, as `Update` is.
+
+    `network` is its name, `network_id` its id and `driver` its driver, the latter empty if it is gone.
+    """
+
+    network: str
+    network_id: str = ""
+    driver: str = ""
 
 
 @attrs.frozen

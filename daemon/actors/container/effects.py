@@ -15,10 +15,12 @@ import attrs
 import structlog
 import trio
 
+from daemon.actors.container.attachments import NOWHERE
 from daemon.actors.container.backoff import BackOff
 from daemon.actors.container.commands import Remove
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.memberships import Memberships
 from daemon.actors.container.probing import Probing
 from daemon.actors.container.reports import (
     CleanedUp,
@@ -73,6 +75,7 @@ class Effects:
     _back_off: BackOff = attrs.field(init=False)
     _of_run: RunTasks = attrs.field(init=False)
     _updates: Updates = attrs.field(init=False)
+    _memberships: Memberships = attrs.field(init=False)
     _reminding: bool = attrs.field(default=False, init=False)
     _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
 
@@ -80,6 +83,7 @@ class Effects:
         self._of_run = RunTasks(self.tasks)
         self._back_off = BackOff(self.cell, self.mailbox, self.runtimes, self.tasks)
         self._updates = Updates(self.cell, self.mailbox, self.host, self.tasks)
+        self._memberships = Memberships(self.cell, self.mailbox, self.host, self.tasks)
         self._sessions = Sessions(lambda: self.host.connect(self._record))
         self._performers = {
             Effect.LAUNCH: self._start_launch,
@@ -101,6 +105,8 @@ class Effects:
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
             Effect.UPDATE: self._updates.begin,
+            Effect.CHANGE_NETWORKS: self._memberships.begin,
+            Effect.TELL_NAME: lambda _: self._memberships.renamed(),
             Effect.POSTPONE: lambda _: None,
         }
 
@@ -138,13 +144,14 @@ class Effects:
     async def _live(self, scope: trio.CancelScope) -> None:
         """See one run through, from nothing to its exit."""
         run: Run | None = None
+        attachments = NOWHERE
         try:
             with scope:  # only this can be broken off: once there is a process, it is killed
-                run = await self.host.create(self._record)
+                run, attachments = await self.host.create(self._record)
             if run is None:
                 raise Conflict(f"container {self._record.id} was stopped before it had started")
             self._keep_log()  # before there can be any output
-            await self.mailbox.ask(Initialized(run))
+            await self.mailbox.ask(Initialized(run, attachments))
             await unless(partial(self.host.process_ended, run), partial(self.host.start, self._record, run))
             await self.mailbox.ask(Started(self.now_ns()))
         except EngineError as failure:

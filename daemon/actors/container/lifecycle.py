@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from daemon.actors.container.commands import (
     Attach,
+    Connect,
+    Disconnect,
     ForceRemove,
     Kill,
     Note,
@@ -33,8 +35,10 @@ from daemon.actors.container.commands import (
 )
 from daemon.actors.container.reports import (
     CleanedUp,
+    Connected,
     Deleted,
     DeleteFailed,
+    Disconnected,
     Exited,
     FreezeFailed,
     Frozen,
@@ -86,6 +90,8 @@ class Effect(enum.Enum):
     OPEN_SESSION = enum.auto()
     RESIZE = enum.auto()
     UPDATE = enum.auto()  # what runs, then the record
+    CHANGE_NETWORKS = enum.auto()  # the same
+    TELL_NAME = enum.auto()  # to the networks
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
@@ -196,11 +202,19 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
 
     # what changes no state
     **_stay((*ALIVE, S.STOPPING), Resize, E.RESIZE),
-    **_stay(PERMANENT, Rename),
+    **_stay(PERMANENT, Rename, E.TELL_NAME),
     **_stay(UPDATABLE, Update, E.UPDATE),
     **_stay(UPDATABLE, Updated),
     **_stay(LAUNCHING, Update, E.POSTPONE),  # what is being launched has been read already
     **_stay(LAUNCHING, Updated, E.POSTPONE),
+    **_stay(UPDATABLE, Connect, E.CHANGE_NETWORKS),
+    **_stay(UPDATABLE, Disconnect, E.CHANGE_NETWORKS),
+    **_stay(LAUNCHING, Connect, E.POSTPONE),
+    **_stay(LAUNCHING, Disconnect, E.POSTPONE),
+    **_stay(UPDATABLE, Connected),
+    **_stay(UPDATABLE, Disconnected),
+    **_stay(LAUNCHING, Connected, E.POSTPONE),
+    **_stay(LAUNCHING, Disconnected, E.POSTPONE),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),

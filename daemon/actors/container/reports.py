@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import attrs
 
+from daemon.actors.container.attachments import NOWHERE, Attachments
 from daemon.actors.container.health import ProbeResult
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import EngineError
-from daemon.model import HostConfig
+from daemon.model import EndpointConfig, HostConfig
 from daemon.runtimes.base import Exit, Run
 
 
@@ -23,6 +24,7 @@ class Initialized(Command[None]):
     """
 
     run: Run
+    attachments: Attachments = NOWHERE
 
 
 @attrs.frozen
@@ -40,6 +42,33 @@ class Updated(Command[None]):
     """Report that an update has been applied to whatever runs, and is now to be written."""
 
     host_config: HostConfig
+
+
+@attrs.frozen
+class Connected(Command[None]):
+    """Report that the container is to be in one more network.
+
+    `attachments` is what `run` has now; None if nothing runs that is to be in it.
+    """
+
+    network: str
+    endpoint: EndpointConfig
+    attachments: Attachments | None = None
+    run: Run | None = None
+
+
+@attrs.frozen
+class Disconnected(Command[None]):
+    """Report that the container is no longer to be in a network.
+
+    `attachments` is what `run` has left, None if nothing that runs was there; the rest is as in `Disconnect`.
+    """
+
+    network: str
+    network_id: str
+    driver: str
+    attachments: Attachments | None = None
+    run: Run | None = None
 
 
 @attrs.frozen
