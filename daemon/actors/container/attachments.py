@@ -26,10 +26,11 @@ class Attachment:
 
 @attrs.frozen
 class Attachments:
-    """All of one run, in the order of the container's networks."""
+    """All of one run, in the order of the container's networks; `sandbox` is its namespace's file, if any."""
 
     networks: tuple[Attachment, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
+    sandbox: str = ""
 
     def named(self, network: str) -> Attachment | None:
         """Return the place in a network of this name, or with this id."""

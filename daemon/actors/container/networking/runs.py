@@ -68,7 +68,11 @@ class ContainerNetworks:
         attachments = NOWHERE
         for name, wish in record.networks.items():
             attachments = attachments.also_in(await self.join(record, name, wish, attachments))
-        return attrs.evolve(attachments, ports=await self.claim(record, attachments))
+        ports = await self.claim(record, attachments)
+        has_links = any(found.link for found in attachments.networks)
+        return attrs.evolve(
+            attachments, ports=ports, sandbox=str(self.sandbox(record.id)) if has_links else ""
+        )
 
     async def plumb(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Bring a container's links, ports and names into being.
@@ -119,7 +123,7 @@ class ContainerNetworks:
             self.host_gateways(),
             tuple(self._link(text) for text in links),
             asks_resolver(record.networks),
-            self.sandbox(record.id) if any(found.link for found in attachments.networks) else None,
+            Path(attachments.sandbox) if attachments.sandbox else None,
         )
 
     def host_gateways(self) -> tuple[str, ...]:
