@@ -1,0 +1,1 @@
+"""What may pass to and from containers: one nftables table, and the only code that changes it."""
