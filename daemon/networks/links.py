@@ -87,6 +87,17 @@ def remove_link(name: str) -> None:
         _delete(host, name)
 
 
+def exists(name: str) -> bool:
+    """Return whether the host has a link of this name.
+
+    Raises:
+        Failed: the kernel refused.
+
+    """
+    with explained(f"looking for link {name}"), Netlink() as host:
+        return find(host, name) is not None
+
+
 def owned_links(owner_prefix: str) -> tuple[Link, ...]:
     """Return the host's links whose owner begins with `owner_prefix`.
 

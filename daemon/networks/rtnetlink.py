@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+import sys
 from typing import Final
 
 import attrs
@@ -200,14 +201,15 @@ def get_routes(family: int) -> Request:
     return Request(_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
-def read_route(message: bytes) -> Subnet | None:
-    """Read the kernel's message about a route: where to, None for one to this host or to many."""
+def read_route(message: bytes) -> tuple[int, Subnet] | None:
+    """Read the kernel's message about a route: by which link and where to, None for one to this host."""
     family, length, _, _, _, _, _, kind_, _ = _ROUTE.unpack_from(message)
     if family not in {socket.AF_INET, socket.AF_INET6} or kind_ not in _ROUTES_TO_HOSTS_AND_NETWORKS:
         return None
     size = 4 if family == socket.AF_INET else 16
-    packed = attributes(message, _ROUTE.size).get(_RTA_DST, bytes(size))
-    return ipaddress.ip_network((packed, length), strict=False)
+    found = attributes(message, _ROUTE.size)
+    link = int.from_bytes(found.get(_RTA_OIF, bytes(4)), sys.byteorder)
+    return link, ipaddress.ip_network((found.get(_RTA_DST, bytes(size)), length), strict=False)
 
 
 def _address(index: int, interface: Interface) -> bytes:

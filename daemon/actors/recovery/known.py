@@ -27,6 +27,7 @@ from daemon.errors import EngineError, Failed
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.images.records import ImageRecord
 from daemon.journal import Record
+from daemon.networks.records import NETWORK_KIND, NetworkRecord
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime
 from daemon.wire import parse_record
@@ -60,6 +61,7 @@ class Known:
     damaged: Sequence[Damaged] = ()
     spared: frozenset[str] = frozenset()
     incomplete: frozenset[str] = frozenset()
+    networks: Sequence[NetworkRecord] = ()
 
     @property
     def runtimes(self) -> Sequence[LockedRuntime]:
@@ -100,7 +102,7 @@ def read(journal: Records) -> Known:
                 damaged.append(Damaged(kind, record.id, record.body, names, str(error)))
             else:
                 found[kind].append(value)
-    return Known(found[CONTAINER], found[EXEC], damaged)
+    return Known(found[CONTAINER], found[EXEC], damaged, networks=found[NETWORK_KIND])
 
 
 def check_record(record: ContainerRecord, record_id: str) -> None:
@@ -134,6 +136,11 @@ def _check_exec(record: ExecRecord, record_id: str) -> None:
     _check_run(record.run)
 
 
+def _check_network(record: NetworkRecord, record_id: str) -> None:
+    _check(record.id == record_id and ID.fullmatch(record_id) is not None, "it is another network's")
+    _check(bool(record.name), "the network has no name")
+
+
 def _check_image(record: ImageRecord, record_id: str) -> None:
     _check(record.id == record_id, "it is another image's")
 
@@ -152,6 +159,7 @@ _KINDS: Final[Mapping[str, tuple[type, Callable[[Any, str], None]]]] = MappingPr
     {
         CONTAINER: (Stored, _check_container),
         EXEC: (ExecRecord, _check_exec),
+        NETWORK_KIND: (NetworkRecord, _check_network),
         IMAGE: (ImageRecord, _check_image),
         CONFIGURATION: (Published, lambda *_: None),
     }

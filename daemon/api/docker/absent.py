@@ -39,8 +39,6 @@ ABSENT: Final = (
     ("GET", "/networks", "networks other than none and host"),
     ("POST", "/networks/create", "networks other than none and host"),
     ("POST", "/networks/prune", "networks other than none and host"),
-    ("POST", "/networks/<name>/connect", "networks other than none and host"),
-    ("POST", "/networks/<name>/disconnect", "networks other than none and host"),
     ("POST", "/volumes/create", "volumes"),
     ("POST", "/volumes/prune", "volumes"),
 )
