@@ -17,6 +17,7 @@ from typing import Final
 
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.failures import explained
+from daemon.networks.links import find
 from daemon.networks.netlink import Netlink
 from daemon.networks.plans import Subnet
 
@@ -45,6 +46,17 @@ def taken_subnets() -> frozenset[Subnet]:
         for subnet in (*carried, *routed)
         if subnet is not None and subnet.prefixlen >= _SHORTEST_PREFIX
     )
+
+
+def has_link(name: str) -> bool:
+    """Return whether the host has a link of this name.
+
+    Raises:
+        Failed: the kernel refused.
+
+    """
+    with explained(f"looking for link {name}"), Netlink() as host:
+        return find(host, name) is not None
 
 
 def ensure_forwarding(*, ipv6: bool) -> None:
