@@ -21,7 +21,7 @@ from daemon.actors.network import predefined
 from daemon.actors.network.actor import NetworkActor, draft
 from daemon.actors.network.admission import Plain, Surroundings, admitted, chosen, plain
 from daemon.actors.network.host import NetworkHost
-from daemon.actors.network.kernel import host_subnets, lower_network, raise_network
+from daemon.actors.network.kernel import has_link, host_subnets, lower_network, raise_network
 from daemon.actors.network.lifecycle import State
 from daemon.actors.network.snapshot import Network, NetworkSnapshot
 from daemon.actors.published import Cell, Registry
@@ -101,7 +101,7 @@ class Networks:
             InvalidParameter: what is asked makes no sense, or no subnet is left.
             Forbidden: the name is predefined, or a subnet or the bridge's name taken.
             NotFound: there is no such driver.
-            Conflict: the name is taken, or the bridge's by a link that is not ours.
+            Conflict: the name is taken.
             Failed: the kernel or the disk refuses.
 
         """
@@ -147,15 +147,36 @@ class Networks:
         self._adopt(NetworkSnapshot(record, state if record.is_bridge else State.ACTIVE, endpoints))
 
     async def _settled(self, record: NetworkRecord) -> NetworkRecord:
-        """Return the predefined bridge with a subnet for each version of IP, none of which anybody uses."""
-        host = await host_subnets(self.host, but=record.link)
+        """Return the predefined bridge with a subnet for each version of IP, none of which anybody uses.
+
+        As long as the bridge is there, what it carries is its own.
+        """
+        is_there = await has_link(self.host, record.link)
+        host = await host_subnets(self.host)
         around = self._around(host, but=record.id)
         taken = [*host, *(pool.subnet for other in around.others for pool in other.pools)]
-        kept = [pool for pool in record.pools if pool.configured or not _overlaps(pool.subnet, taken)]
+        kept = [
+            pool for pool in record.pools if is_there or pool.configured or not _overlaps(pool.subnet, taken)
+        ]
         versions = (4, 6) if record.enable_ipv6 else (4,)
         missing = [version for version in versions if version not in {pool.version for pool in kept}]
         pools = sorted((*kept, *chosen(missing, kept, around)), key=lambda pool: pool.version)
         return attrs.evolve(record, pools=tuple(pools))
+
+    async def _ready(self, network: Network) -> NetworkRecord:
+        """Return what a network is to be in the kernel.
+
+        The predefined bridge may have waited long for its first container, and its subnet may have come
+        into use by others on this host: then it gets another one, which from now on nobody else gets.
+        """
+        snapshot = network.snapshot
+        record = snapshot.record
+        if not (record.predefined and record.is_bridge) or snapshot.endpoints:
+            return record
+        settled = self._claims[record.id] = await self._settled(record)
+        if settled != record:
+            await self._write(settled)
+        return settled
 
     def _around(self, host: Collection[Subnet], but: str = "") -> Surroundings:
         records = [*(network.record for network in self._registry), *self._claims.values()]
@@ -182,12 +203,15 @@ class Networks:
             request.refuse(Unavailable("the engine ended before the network was made"))
 
     async def _make(self, record: NetworkRecord) -> Network:
+        refused: EngineError | None = None
         try:
             await raise_network(self.host, record)
             await self._write(record)
-        except EngineError:
+        except EngineError as error:
+            refused = error
+        if refused is not None:
             await self._unmake(record)
-            raise
+            raise refused
         return self._adopt(NetworkSnapshot(record, State.ACTIVE))
 
     async def _unmake(self, record: NetworkRecord) -> None:
@@ -214,7 +238,8 @@ class Networks:
 
     async def _own(self, network: Network) -> None:
         forget = partial(self._registry.remove, network.id)
-        await NetworkActor(network, self.host, self.ledger, forget).run()
+        ready = partial(self._ready, network)
+        await NetworkActor(network, self.host, self.ledger, ready, forget).run()
         network.mailbox.close(f"network {network.id} not found")
 
 

@@ -41,7 +41,7 @@ def plug(sandbox: Path, plan: LinkPlan) -> str:
                 host.tell(*_port(plan))
             mac = endpoints.configure(inner, plan)
             if KINDS[plan.kind].on_host:
-                host.ask(rtnetlink.get_link(plan.host_name))  # the bridge forwards from now on
+                host.tell(rtnetlink.get_link(plan.host_name), rtnetlink.get_link(plan.parent))
             endpoints.announce(inner, plan, mac)
     return mac
 
@@ -85,17 +85,6 @@ def remove_link(name: str) -> None:
     """
     with explained(f"removing link {name}"), Netlink() as host:
         _delete(host, name)
-
-
-def exists(name: str) -> bool:
-    """Return whether the host has a link of this name.
-
-    Raises:
-        Failed: the kernel refused.
-
-    """
-    with explained(f"looking for link {name}"), Netlink() as host:
-        return find(host, name) is not None
 
 
 def owned_links(owner_prefix: str) -> tuple[Link, ...]:

@@ -6,7 +6,6 @@ tool's own note.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -29,7 +28,6 @@ MODES: Final[Mapping[str, str]] = {"macvlan": "macvlan_mode", "ipvlan": "ipvlan_
 SYSCTLS: Final = "com.docker.network.endpoint.sysctls"
 INTERFACE_NAME: Final = "com.docker.network.endpoint.ifname"
 
-LINK_NAME: Final = re.compile(r"(?!\.{1,2}$|lo$|all$|default$)[^\s/:%]{1,15}", re.ASCII)
 TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -37,11 +35,6 @@ FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 def invalid(name: str, problem: str) -> InvalidParameter:
     """Return what whoever gave an option a value that it cannot have is told."""
     return InvalidParameter(f"invalid value for option {name}: {problem}")
-
-
-def is_link_name(name: str) -> bool:
-    """Whether the kernel would take `name` for a link, and tools after it (ip-link(8))."""
-    return LINK_NAME.fullmatch(name) is not None
 
 
 def is_on(options: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-import sys
 from typing import Final
 
 import attrs
@@ -53,6 +52,7 @@ _IFA_F_NODAD: Final = 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _RT_TABLE_MAIN: Final = 254
 _RTPROT_STATIC: Final = 4
+_RTN_LOCAL: Final = 2
 _RTNH_F_ONLINK: Final = 4
 _IFF_UP: Final = 1
 _ROUTES_TO_HOSTS_AND_NETWORKS: Final = frozenset({1, 6, 7, 8})  # unicast, blackhole, unreachable, prohibit
@@ -196,20 +196,31 @@ def put_default_route(index: int, gateway: Address, *, reachable: bool) -> Reque
     return Request(_NEWROUTE, body, NLM_F_CREATE | NLM_F_REPLACE)
 
 
+def get_route(address: Address) -> Request:
+    """Ask how a packet to `address` would go."""
+    family, length = _family(address), address.max_prefixlen
+    body = _ROUTE.pack(family, length, 0, 0, 0, 0, 0, 0, 0) + attribute(_RTA_DST, address.packed)
+    return Request(_GETROUTE, body)
+
+
+def is_local(message: bytes) -> bool:
+    """Return whether the kernel's message about a route says that packets stay here."""
+    return bool(_ROUTE.unpack_from(message)[7] == _RTN_LOCAL)
+
+
 def get_routes(family: int) -> Request:
     """Ask for the routes of one family, in all tables."""
     return Request(_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
-def read_route(message: bytes) -> tuple[int, Subnet] | None:
-    """Read the kernel's message about a route: by which link and where to, None for one to this host."""
+def read_route(message: bytes) -> Subnet | None:
+    """Read the kernel's message about a route: where to, None for one to this host or to many."""
     family, length, _, _, _, _, _, kind_, _ = _ROUTE.unpack_from(message)
     if family not in {socket.AF_INET, socket.AF_INET6} or kind_ not in _ROUTES_TO_HOSTS_AND_NETWORKS:
         return None
     size = 4 if family == socket.AF_INET else 16
-    found = attributes(message, _ROUTE.size)
-    link = int.from_bytes(found.get(_RTA_OIF, bytes(4)), sys.byteorder)
-    return link, ipaddress.ip_network((found.get(_RTA_DST, bytes(size)), length), strict=False)
+    packed = attributes(message, _ROUTE.size).get(_RTA_DST, bytes(size))
+    return ipaddress.ip_network((packed, length), strict=False)
 
 
 def _address(index: int, interface: Interface) -> bytes:

@@ -27,25 +27,36 @@ _LINKS: Final = "net/ipv6/conf"
 _NOT_LINKS: Final = frozenset({"all", "default"})
 
 
-def taken_subnets(*, but: str = "") -> frozenset[Subnet]:
-    """Return the networks that the host has an address in or a route to, but for those of the link `but`.
+def taken_subnets() -> frozenset[Subnet]:
+    """Return the networks that the host has an address in or a route to, those of bridges of ours too.
 
     Raises:
         Failed: the kernel refused.
 
     """
     with explained("reading the host's addresses and routes"), Netlink() as host:
-        spared = find(host, but) if but else None
-        carried = [rtnetlink.read_address(message) for message in host.dump(rtnetlink.get_addresses())]
+        carried = [
+            rtnetlink.read_address(message)[1].network for message in host.dump(rtnetlink.get_addresses())
+        ]
         families = (socket.AF_INET, socket.AF_INET6) if sysctls.has_ipv6() else (socket.AF_INET,)
         messages = [message for family in families for message in host.dump(rtnetlink.get_routes(family))]
-    routed = (route for message in messages if (route := rtnetlink.read_route(message)) is not None)
-    known = [*((index, interface.network) for index, interface in carried), *routed]
+    routed = (rtnetlink.read_route(message) for message in messages)
     return frozenset(
         subnet
-        for index, subnet in known
-        if subnet.prefixlen >= _SHORTEST_PREFIX and not (spared and index == spared.index)
+        for subnet in (*carried, *routed)
+        if subnet is not None and subnet.prefixlen >= _SHORTEST_PREFIX
     )
+
+
+def has_link(name: str) -> bool:
+    """Return whether the host has a link of this name.
+
+    Raises:
+        Failed: the kernel refused.
+
+    """
+    with explained(f"looking for link {name}"), Netlink() as host:
+        return find(host, name) is not None
 
 
 def ensure_forwarding(*, ipv6: bool) -> None:

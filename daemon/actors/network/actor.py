@@ -9,7 +9,7 @@ nothing but an address that nobody has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -47,11 +47,16 @@ def draft(record: NetworkRecord, action: str) -> EventDraft:
 
 @attrs.define(eq=False)
 class NetworkActor:
-    """One incarnation of a network's owner; `forget` is called before anyone is told that it is gone."""
+    """One incarnation of a network's owner.
+
+    `ready` returns what it is to be in the kernel, and `forget` is called before anyone is told that it is
+    gone.
+    """
 
     network: Network
     host: NetworkHost
     ledger: Ledger
+    ready: Callable[[], Awaitable[NetworkRecord]]
     forget: Callable[[], None]
     _tasks: trio.Nursery = attrs.field(init=False)
     _leasing: Leasing = attrs.field(init=False)
@@ -138,6 +143,8 @@ class NetworkActor:
                 self._refuse_postponed(Remove, message.error)
             case Effect.FORGET:
                 self._forget()
+            case Effect.SETTLE:
+                self._settle(message.record)
             case Effect.POSTPONE if request is not None:
                 request.postponed = True
                 self._postponed.append(request)
@@ -181,6 +188,11 @@ class NetworkActor:
             renamed = attrs.evolve(present, container_name=rename.container_name)
             self._publish(endpoints={**endpoints, rename.container_id: renamed})
 
+    def _settle(self, record: NetworkRecord) -> None:
+        if record != self.snapshot.record:
+            self._publish(record=record)
+            self._leasing = Leasing(record)  # nobody is in it, or it would have stayed as it was
+
     def _refuse_postponed(self, command: type[Command[Any]], error: EngineError) -> None:
         for request in self._postponed:
             if isinstance(request.command, command):
@@ -194,12 +206,13 @@ class NetworkActor:
 
     async def _raise(self) -> None:
         try:
-            await raise_network(self.host, self.snapshot.record)
+            record = await self.ready()
+            await raise_network(self.host, record)
         except EngineError as error:
             LOG.error("a network cannot be raised", network=self.snapshot.record.name, reason=str(error))
             await self.network.mailbox.tell(RaiseFailed(error))
         else:
-            await self.network.mailbox.tell(Raised())
+            await self.network.mailbox.tell(Raised(record))
 
     async def _dismantle(self) -> None:
         record = self.snapshot.record

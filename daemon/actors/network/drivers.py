@@ -11,6 +11,7 @@ from ipaddress import AddressValueError, IPv4Address
 from types import MappingProxyType
 from typing import Final
 
+from daemon.configuration.network_checks import link_problem
 from daemon.errors import Forbidden, InvalidParameter, NotFound
 from daemon.networks import options
 from daemon.networks.asked import NetworkAsked
@@ -74,8 +75,8 @@ def _bridge(_: str, opts: Options, network_id: str) -> str:
             raise invalid(mode, f"{opts[mode]!r} is not supported, only nat is")
     check_host_binding(opts.get(options.HOST_BINDING, ""))
     name = opts.get(options.BRIDGE_NAME) or f"br-{network_id[:SHORT_ID]}"
-    if not options.is_link_name(name):
-        raise InvalidParameter(f"invalid value for option {options.BRIDGE_NAME}: {name!r} is no link's name")
+    if problem := link_problem(name):
+        raise invalid(options.BRIDGE_NAME, problem)
     return name
 
 
@@ -105,8 +106,8 @@ def _shared(driver: str, opts: Options, _: str) -> str:
     parent = opts.get(options.PARENT, "")
     if not parent:
         raise InvalidParameter(f"a {driver} network needs a link of the host: the option {options.PARENT}")
-    if not options.is_link_name(parent):
-        raise invalid(options.PARENT, f"{parent!r} is no link's name")
+    if problem := link_problem(parent):
+        raise invalid(options.PARENT, problem)
     return parent
 
 

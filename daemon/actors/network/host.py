@@ -11,8 +11,8 @@ from daemon.networks.plans import BridgePlan, BridgeRules, Subnet
 class NetworkHost(Protocol):
     """Links and firewall, as far as networks have any without containers."""
 
-    async def taken_subnets(self, *, but: str = "") -> Collection[Subnet]:
-        """Return what the host's addresses and routes cover, leaving out those of the link `but`.
+    async def taken_subnets(self) -> Collection[Subnet]:
+        """Return what the host's addresses and routes cover, those of our own bridges, too.
 
         Raises:
             Failed: the kernel refuses to say.
@@ -30,11 +30,11 @@ class NetworkHost(Protocol):
         ...
 
     async def ensure_bridge(self, plan: BridgePlan) -> None:
-        """Make the bridge, or make one of the same owner as it should be.
+        """Make the bridge, or make one that is there as it should be; somebody else's loses nothing.
 
         Raises:
-            Conflict: there is a link of that name which is another owner's.
-            Failed: the kernel refuses.
+            Conflict: it is another engine's.
+            Failed: the kernel refuses, or a link of that name is no bridge.
 
         """
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 
@@ -17,6 +17,7 @@ from daemon.errors import Failed, InvalidParameter
 from daemon.networks.plans import Subnet
 from daemon.networks.records import NetworkRecord
 
+T = TypeVar("T")
 KERNEL_SECONDS: Final = 30.0
 
 
@@ -25,14 +26,13 @@ async def raise_network(host: NetworkHost, record: NetworkRecord) -> None:
 
     Raises:
         InvalidParameter: the parent link does not exist.
-        Conflict: the bridge's name is another's.
         Failed: the kernel refuses, or does not answer.
 
     """
     if record.is_bridge:
-        await _bounded(record, partial(host.ensure_bridge, record.bridge_plan()))
-        await _bounded(record, partial(host.install, record.bridge_rules()))
-    elif record.link and not await host.has_link(record.link):
+        await _bounded(f"network {record.name}", partial(host.ensure_bridge, record.bridge_plan()))
+        await _bounded(f"network {record.name}", partial(host.install, record.bridge_rules()))
+    elif record.link and not await has_link(host, record.link):
         raise InvalidParameter(f"parent interface {record.link} was not found on the host")
 
 
@@ -44,27 +44,33 @@ async def lower_network(host: NetworkHost, record: NetworkRecord) -> None:
 
     """
     if record.is_bridge:
-        await _bounded(record, partial(host.withdraw, record.link))
-        await _bounded(record, partial(host.remove_link, record.link, record.owner))
+        await _bounded(f"network {record.name}", partial(host.withdraw, record.link))
+        await _bounded(f"network {record.name}", partial(host.remove_link, record.link, record.owner))
 
 
-async def _bounded(record: NetworkRecord, work: Callable[[], Awaitable[None]]) -> None:
-    try:
-        with trio.fail_after(KERNEL_SECONDS):
-            await work()
-    except trio.TooSlowError:
-        raise Failed(f"network {record.name}: the kernel has not answered in {KERNEL_SECONDS:g} s") from None
-
-
-async def host_subnets(host: NetworkHost, *, but: str = "") -> Collection[Subnet]:
-    """Return what the host's addresses and routes cover, leaving out those of the link `but`.
+async def has_link(host: NetworkHost, name: str) -> bool:
+    """Return whether the host has a link of this name.
 
     Raises:
         Failed: the kernel refuses to say, or does not answer.
 
     """
+    return await _bounded(f"link {name}", partial(host.has_link, name))
+
+
+async def host_subnets(host: NetworkHost) -> Collection[Subnet]:
+    """Return what the host's addresses and routes cover, those of our own bridges, too.
+
+    Raises:
+        Failed: the kernel refuses to say, or does not answer.
+
+    """
+    return await _bounded("the host's addresses", host.taken_subnets)
+
+
+async def _bounded(what: str, work: Callable[[], Awaitable[T]]) -> T:
     try:
         with trio.fail_after(KERNEL_SECONDS):
-            return await host.taken_subnets(but=but)
+            return await work()
     except trio.TooSlowError:
-        raise Failed(f"the kernel has not told its addresses in {KERNEL_SECONDS:g} s") from None
+        raise Failed(f"{what}: the kernel has not answered in {KERNEL_SECONDS:g} s") from None

@@ -40,6 +40,7 @@ class Effect(enum.Enum):
     """What the actor does on behalf of a transition."""
 
     RAISE = enum.auto()  # have the kernel have it
+    SETTLE = enum.auto()  # be what is in the kernel now
     DISMANTLE = enum.auto()  # take it from the kernel, then from the journal
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
     REFUSE_JOINS = enum.auto()  # those postponed, with the error that the message brings
@@ -63,7 +64,7 @@ TABLE: Final[Mapping[tuple[State, type[Command[Any]] | type[Event]], Step]] = Ma
     (State.RAISING, Leave):         (State.RAISING, (Effect.TAKE_BACK,)),
     (State.RAISING, Rename):        (State.RAISING, (Effect.RENAME,)),
     (State.RAISING, Remove):        (State.RAISING, (Effect.POSTPONE,)),
-    (State.RAISING, Raised):        (State.ACTIVE, ()),
+    (State.RAISING, Raised):        (State.ACTIVE, (Effect.SETTLE,)),
     (State.RAISING, RaiseFailed):   (State.DORMANT, (Effect.REFUSE_JOINS,)),
 
     (State.ACTIVE, Join):           (State.ACTIVE, (Effect.GIVE,)),

@@ -7,7 +7,7 @@ import attrs
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import EngineError
 from daemon.model import EndpointConfig
-from daemon.networks.records import Lease
+from daemon.networks.records import Lease, NetworkRecord
 
 
 @attrs.frozen
@@ -45,7 +45,9 @@ class Remove(Command[None]):
 
 @attrs.frozen
 class Raised(Event):
-    """The network is in the kernel."""
+    """The network is in the kernel, as `record` says."""
+
+    record: NetworkRecord
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from daemon.configuration.network_checks import link_problem
 from daemon.errors import InvalidParameter
 from daemon.model import EndpointConfig
 from daemon.networks import options
@@ -114,8 +115,8 @@ def parse_mac(text: str) -> str:
 
 def _name(opts: Mapping[str, str]) -> str:
     name = opts.get(options.INTERFACE_NAME, "")
-    if name and not options.is_link_name(name):
-        raise options.invalid(options.INTERFACE_NAME, f"{name!r} is no link's name")
+    if name and (problem := link_problem(name)):
+        raise options.invalid(options.INTERFACE_NAME, problem)
     return name
 
 

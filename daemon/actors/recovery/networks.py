@@ -15,12 +15,12 @@ import structlog
 
 from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS
+from daemon.actors.container.networking.linux import in_thread
 from daemon.actors.container.networking.naming import asker
 from daemon.actors.container.networking.runs import HOST_RESOLV_CONF
 from daemon.actors.container.snapshot import Stored
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Reconcile
-from daemon.actors.network.linux import in_thread
 from daemon.actors.networks import Networks
 from daemon.actors.recovery.known import Known
 from daemon.errors import EngineError

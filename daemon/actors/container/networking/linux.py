@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeVar
 
 import attrs
+import trio
 
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Install, Withdraw
-from daemon.actors.network.linux import in_thread
 from daemon.networks import links, namespaces
 from daemon.networks.plans import LinkPlan, PublishedPort
+
+T = TypeVar("T")
+SLOTS: Final = trio.CapacityLimiter(8)  # so many starts and ends plug at once
 
 
 @attrs.frozen
@@ -48,6 +53,11 @@ class FirewallPublisher:
     async def unpublish(self, ports: tuple[PublishedPort, ...]) -> None:
         """Send nothing any more, nor what belongs to flows that go on."""
         await self.firewall.mailbox.ask(Withdraw(ports=ports))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do `work` in a thread, beside not too many others."""
+    return await trio.to_thread.run_sync(work, limiter=SLOTS)
 
 
 def _is_there(sandbox: Path) -> bool:
