@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.netlink import Netlink, Request
 from daemon.networks.plans import LinkPlan
+from daemon.networks.settling import settle
 
 
 def configure(netlink: Netlink, plan: LinkPlan) -> str:
@@ -36,6 +37,7 @@ def configure(netlink: Netlink, plan: LinkPlan) -> str:
         *(rtnetlink.put_address(link.index, interface) for interface in plan.interfaces),
         *_routes(link.index, plan),
     )
+    settle(netlink, plan.interfaces)
     return link.mac
 
 
@@ -57,7 +59,7 @@ def announce(netlink: Netlink, plan: LinkPlan, mac: str) -> None:
         OSError: the kernel refused.
 
     """
-    netlink.tell(rtnetlink.change_link(plan.name, rtnetlink.mac(mac)))
+    netlink.tell(rtnetlink.get_link(plan.name), rtnetlink.change_link(plan.name, rtnetlink.mac(mac)))
 
 
 def _settings(plan: LinkPlan) -> Mapping[str, str]:

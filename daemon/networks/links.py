@@ -41,7 +41,7 @@ def plug(sandbox: Path, plan: LinkPlan) -> str:
                 host.tell(*_port(plan))
             mac = endpoints.configure(inner, plan)
             if KINDS[plan.kind].on_host:
-                host.ask(rtnetlink.get_link(plan.host_name))  # the bridge forwards from now on
+                host.tell(rtnetlink.get_link(plan.host_name), rtnetlink.get_link(plan.parent))
             endpoints.announce(inner, plan, mac)
     return mac
 
