@@ -53,7 +53,12 @@ def route(netlink: Netlink, plan: LinkPlan) -> None:
 
 
 def announce(netlink: Netlink, plan: LinkPlan, mac: str) -> None:
-    """Tell the neighbours where the plan's addresses are now.
+    """Have packets get through, and tell the neighbours where the plan's addresses are now.
+
+    Args:
+        netlink: into the container's namespace.
+        plan: of the link, which is up.
+        mac: the link's own; "" if its neighbours know it already.
 
     Raises:
         OSError: the kernel refused.
