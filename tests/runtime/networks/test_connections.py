@@ -77,7 +77,7 @@ async def test_datagrams_that_were_sent_before_a_port_was_published_are_sent_on_
 ) -> None:
     port = published("udp", "red1", version)
     await kernel.replace(Ruleset.of(ALL_BRIDGES, []))
-    traffic.serve("host", "udp", version, 8080, says=" host")
+    traffic.serve("host", "udp", version, 8080, at=HOST[version], says=" host")
     traffic.serve("red1", "udp", version, 80, says=" red1")
     client = hosts.socket("outside", version, socket.SOCK_DGRAM)
     client.setblocking(False)

@@ -140,7 +140,7 @@ async def test_traffic_of_others_passes_as_if_there_were_no_table(
 
 async def test_a_container_cannot_pass_for_the_host(hosts: Topology, kernel: KernelFilter) -> None:
     hosts.run("host", "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.red.rp_filter=0")
-    hosts.run("red2", "ip", "link", "set", "lo", "down")
+    hosts.run("red2", "ip", "address", "flush", "dev", "lo")
     hosts.run("red2", "sysctl", "-qw", "net.ipv4.conf.eth0.route_localnet=1")
     hosts.run("red2", "ip", "address", "replace", "127.0.0.9/32", "dev", "eth0")
     service = hosts.socket("host", 4, socket.SOCK_DGRAM)

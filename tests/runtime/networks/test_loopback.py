@@ -32,7 +32,7 @@ def published(protocol: str, everywhere: bool = False) -> PublishedPort:
 
 def way_to_loopback(hosts: Topology, place: str) -> None:
     """Have packets for 127.0.0.0/8 leave by eth0, as somebody with ill will would."""
-    hosts.run(place, "ip", "link", "set", "lo", "down")
+    hosts.run(place, "ip", "address", "flush", "dev", "lo")
     hosts.run(place, "sysctl", "-qw", "net.ipv4.conf.eth0.route_localnet=1")
     way = OUTSIDE if place == "outside" else {4: address(place, 4)}
     to = HOST[4] if place == "outside" else gateway(place.rstrip("12"), 4)
