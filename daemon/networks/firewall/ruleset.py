@@ -130,6 +130,6 @@ def _check_links(bridges: Iterable[BridgeRules]) -> None:
 def _check_address(port: PublishedPort) -> None:
     if port.host_address.version == 6 and port.host_address.is_loopback:
         raise NotImplementedHere(
-            f"port {port.host_port} cannot be published at ::1: the kernel takes no answer for it from bridges; "
-            "publish it at 127.0.0.1"
+            f"port {port.host_port} cannot be published at ::1, "
+            "for which the kernel takes no answer from a bridge; publish it at 127.0.0.1"
         )
