@@ -17,6 +17,7 @@ from daemon.api.docker import (
     images,
     lifecycle,
     logs,
+    networks,
     swarm,
     system,
 )
@@ -30,6 +31,7 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     events.routes,
     containers.routes,
     lifecycle.routes,
+    networks.routes,
     exec.routes,
     logs.routes,
     attach.routes,
