@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Collection
 from ipaddress import ip_network
 from typing import Any
 
 import attrs
 import trio
+from structlog.testing import capture_logs
 
 from daemon.actors.network.messages import Join
 from daemon.actors.network.snapshot import Network
@@ -130,6 +132,19 @@ class NetworkWorld:
     def again(self, **changes: Any) -> NetworkWorld:
         """Return the world after a restart of the engine on the same host, before it has recovered."""
         return NetworkWorld(self.nursery, self.host, self.ledger, attrs.evolve(self.settings, **changes))
+
+
+@contextlib.asynccontextmanager
+async def network_world() -> AsyncGenerator[NetworkWorld, None]:
+    """Return an engine's networks that have recovered; what is logged is not shown."""
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            world = NetworkWorld(nursery)
+            await world.networks.recover(())
+            try:
+                yield world
+            finally:
+                nursery.cancel_scope.cancel()
 
 
 def asked(name: str = "web", **document: Any) -> NetworkAsked:

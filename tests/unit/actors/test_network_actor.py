@@ -26,7 +26,7 @@ from daemon.actors.network.refusals import refusal
 from daemon.actors.network.snapshot import NetworkSnapshot
 from daemon.errors import Conflict, EngineError, Failed, Forbidden, NotFound, Unavailable
 from daemon.networks.records import Endpoint, Lease, NetworkRecord
-from tests.unit.actors.networks import NetworkWorld, a_join, ipam
+from tests.unit.actors.networks import NetworkWorld, a_join, ipam, network_world
 from tests.unit.actors.world import refused
 
 RECORD = NetworkRecord("a" * 64, "web", 1, "bridge", "br-a")
@@ -43,11 +43,9 @@ MESSAGES: list[Any] = [
 
 
 @pytest.fixture
-async def world(nursery: trio.Nursery) -> AsyncIterator[NetworkWorld]:
-    world = NetworkWorld(nursery)
-    await world.networks.recover(())
-    yield world
-    nursery.cancel_scope.cancel()
+async def world() -> AsyncIterator[NetworkWorld]:
+    async with network_world() as world:
+        yield world
 
 
 @pytest.mark.parametrize(("state", "message"), list(product(State, MESSAGES)))

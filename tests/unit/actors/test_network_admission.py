@@ -20,7 +20,7 @@ from daemon.errors import (
 from daemon.networks.addresses import Pool
 from daemon.networks.plans import BridgePlan
 from daemon.settings import AddressPool, Settings
-from tests.unit.actors.networks import NetworkWorld, ipam
+from tests.unit.actors.networks import NetworkWorld, ipam, network_world
 from tests.unit.actors.world import refused
 
 SWARM = (
@@ -31,11 +31,9 @@ BRIDGE = "com.docker.network.bridge."
 
 
 @pytest.fixture
-async def world(nursery: trio.Nursery) -> AsyncIterator[NetworkWorld]:
-    world = NetworkWorld(nursery)
-    await world.networks.recover(())
-    yield world
-    nursery.cancel_scope.cancel()
+async def world() -> AsyncIterator[NetworkWorld]:
+    async with network_world() as world:
+        yield world
 
 
 def options(**given: str) -> dict[str, Any]:

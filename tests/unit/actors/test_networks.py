@@ -14,16 +14,14 @@ from daemon.actors.network.messages import Leave, Remove
 from daemon.errors import Failed, InvalidParameter, NotFound
 from daemon.networks import options
 from daemon.settings import Settings
-from tests.unit.actors.networks import NetworkWorld, ipam
+from tests.unit.actors.networks import NetworkWorld, ipam, network_world
 from tests.unit.actors.world import refused
 
 
 @pytest.fixture
-async def world(nursery: trio.Nursery) -> AsyncIterator[NetworkWorld]:
-    world = NetworkWorld(nursery)
-    await world.networks.recover(())
-    yield world
-    nursery.cancel_scope.cancel()
+async def world() -> AsyncIterator[NetworkWorld]:
+    async with network_world() as world:
+        yield world
 
 
 async def restarted(world: NetworkWorld, places: Any = None, **changes: Any) -> NetworkWorld:
@@ -148,6 +146,20 @@ async def test_a_subnet_that_came_into_use_before_the_first_container_is_given_u
     assert str(lease.address4) == "172.18.0.2/16"
     assert bridge.record in world.recorded
     assert str((await world.created()).record.pools[0].subnet) == "172.19.0.0/16"
+
+
+async def test_nobody_else_gets_the_subnet_that_the_bridge_is_raised_with(world: NetworkWorld) -> None:
+    world.host.take("172.17.0.0/24")
+    gate = world.host.hold("install")
+    world.nursery.start_soon(world.joined, world.networks.resolve("bridge"), "c1")
+    await wait_all_tasks_blocked()
+    world.host.bridges.clear()  # so that only the engine itself knows
+    world.nursery.start_soon(world.created)
+    await wait_all_tasks_blocked()
+    gate.set()
+    await wait_all_tasks_blocked()
+    subnets = [network.record.pools[0].subnet for network in world.networks if network.record.is_bridge]
+    assert [str(subnet) for subnet in subnets] == ["172.18.0.0/16", "172.19.0.0/16"]
 
 
 async def test_a_bridge_that_is_there_keeps_what_it_carries(world: NetworkWorld) -> None:

@@ -9,13 +9,12 @@ from typing import Any, cast
 import attrs
 import orjson
 import pytest
-import trio
 
 from daemon.actors.engine import Engine
 from daemon.actors.networks import Networks
 from daemon.api.app import make_app
 from daemon.api.docker.networks import routes
-from tests.unit.actors.networks import NetworkWorld, a_join
+from tests.unit.actors.networks import NetworkWorld, a_join, network_world
 from tests.unit.fakes import FakeLedger
 
 
@@ -35,9 +34,7 @@ class Docker:
     client: Any
 
     async def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
-        given = {
-            key: value if isinstance(value, str) else orjson.dumps(value) for key, value in query.items()
-        }
+        given = {key: orjson.dumps(value) for key, value in query.items()}
         more = {} if body is None else {"json": body}
         response = await self.client.open(path, method=method, query_string=given or None, **more)
         data = await response.get_data()
@@ -59,12 +56,10 @@ class Docker:
 
 
 @pytest.fixture
-async def docker(nursery: trio.Nursery) -> AsyncIterator[Docker]:
-    world = NetworkWorld(nursery)
-    await world.networks.recover(())
-    app = make_app(cast("Engine", OnlyNetworks(world.networks, world.ledger)), [routes])
-    yield Docker(world, app.test_client())
-    nursery.cancel_scope.cancel()
+async def docker() -> AsyncIterator[Docker]:
+    async with network_world() as world:
+        app = make_app(cast("Engine", OnlyNetworks(world.networks, world.ledger)), [routes])
+        yield Docker(world, app.test_client())
 
 
 async def test_a_network_is_shown_with_all_that_was_asked_for(docker: Docker) -> None:
