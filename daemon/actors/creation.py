@@ -64,8 +64,18 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
         wish.config, wish.host_config, wish.networking, image.for_run(), wish.api_version, defaults
     )
     await check_bind_sources(admitted.host_config)
-    container = await engine.containers.create(_record(configuration.settings, image, admitted, name))
+    record = _record(configuration.settings, image, admitted, name)
+    networks = {_network_name(engine, network): wish for network, wish in admitted.networks.items()}
+    container = await engine.containers.create(attrs.evolve(record, networks=networks))
     return container, admitted.warnings
+
+
+def _network_name(engine: Engine, reference: str) -> str:
+    """Return the name of a network; one that does not exist is looked for again at each start."""
+    try:
+        return engine.networks.resolve(reference).record.name
+    except (NotFound, InvalidParameter):
+        return reference
 
 
 def _check_platform(image: ImageSnapshot, wish: Wish) -> None:
@@ -98,7 +108,6 @@ def _record(settings: Settings, image: ImageSnapshot, admitted: Admitted, name: 
             stop_timeout=stop_timeout_seconds(config, settings),
         ),
         host_config=admitted.host_config,
-        networks=admitted.networks,
         path=path,
         args=tuple(arguments),
         log_path=str(layout.log(container_id)),
@@ -115,11 +124,14 @@ def stop_timeout_seconds(config: Config, settings: Settings) -> int | None:
 
 def _defaults(engine: Engine, configuration: Configuration) -> Defaults:
     settings = configuration.settings
+    has_bridge = engine.networks.named("bridge") is not None
     ulimits = (Ulimit(limit.name, limit.soft, limit.hard) for limit in settings.default_ulimits.values())
     return Defaults(
         host=engine.host,
         runtimes=configuration.runtimes,
         hostname=engine.hostname,
+        network_mode="bridge" if has_bridge else "none",
+        has_host_gateway=has_bridge,
         shm_size=settings.default_shm_size_bytes,
         ipc_mode=settings.default_ipc_mode,
         cgroupns_mode=settings.default_cgroupns_mode,

@@ -23,6 +23,7 @@ class Wish(Command[None]):
         Raises:
             Conflict: a port belongs to another container.
             InvalidParameter: a bridge has a name that cannot be written in a rule.
+            NotImplementedHere: a port is to be published at ::1.
 
         """
         return rules

@@ -20,6 +20,7 @@ from daemon.networks.links import find
 from daemon.networks.netlink import Netlink, Request, text
 from daemon.networks.plans import BridgePlan
 from daemon.networks.rtnetlink import Link
+from daemon.networks.settling import settle
 
 
 def ensure_bridge(plan: BridgePlan) -> bool:
@@ -48,6 +49,7 @@ def ensure_bridge(plan: BridgePlan) -> bool:
         for name, value in _settings(plan, ours=ours).items():
             sysctls.put(name, value)
         host.tell(rtnetlink.change_link(plan.name, up=True), *_addresses(host, found, plan, ours=ours))
+        settle(host, plan.interfaces)
         return ours
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.netlink import Netlink, Request
 from daemon.networks.plans import LinkPlan
+from daemon.networks.settling import settle
 
 
 def configure(netlink: Netlink, plan: LinkPlan) -> str:
@@ -36,6 +37,7 @@ def configure(netlink: Netlink, plan: LinkPlan) -> str:
         *(rtnetlink.put_address(link.index, interface) for interface in plan.interfaces),
         *_routes(link.index, plan),
     )
+    settle(netlink, plan.interfaces)
     return link.mac
 
 
@@ -51,13 +53,18 @@ def route(netlink: Netlink, plan: LinkPlan) -> None:
 
 
 def announce(netlink: Netlink, plan: LinkPlan, mac: str) -> None:
-    """Tell the neighbours where the plan's addresses are now.
+    """Have packets get through, and tell the neighbours where the plan's addresses are now.
+
+    Args:
+        netlink: into the container's namespace.
+        plan: of the link, which is up.
+        mac: the link's own; "" if its neighbours know it already.
 
     Raises:
         OSError: the kernel refused.
 
     """
-    netlink.tell(rtnetlink.change_link(plan.name, rtnetlink.mac(mac)))
+    netlink.tell(rtnetlink.get_link(plan.name), rtnetlink.change_link(plan.name, rtnetlink.mac(mac)))
 
 
 def _settings(plan: LinkPlan) -> Mapping[str, str]:

@@ -33,12 +33,14 @@ class Kind:
 
     Attributes:
         on_host: the container's link has another end on the host.
+        own_mac: it has a hardware address of its own, which neighbours must be told of.
         module: of the kernel, that has it.
         creation: what makes it, given the plan, the number of the parent and a descriptor of the namespace.
 
     """
 
     on_host: bool
+    own_mac: bool
     module: str
     creation: Callable[[LinkPlan, int, int], Request]
 
@@ -88,9 +90,9 @@ def _mode(plan: LinkPlan, modes: Mapping[str, int]) -> int:
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        "bridge": Kind(on_host=True, module="veth", creation=_pair),
-        "macvlan": Kind(on_host=False, module="macvlan", creation=_macvlan),
-        "ipvlan": Kind(on_host=False, module="ipvlan", creation=_ipvlan),
+        "bridge": Kind(on_host=True, own_mac=True, module="veth", creation=_pair),
+        "macvlan": Kind(on_host=False, own_mac=True, module="macvlan", creation=_macvlan),
+        "ipvlan": Kind(on_host=False, own_mac=False, module="ipvlan", creation=_ipvlan),
     }
 )
 

@@ -22,7 +22,9 @@ from daemon.networks.rtnetlink import Link
 
 
 def plug(sandbox: Path, plan: LinkPlan) -> str:
-    """Give the container of `sandbox` a link as planned, in place of one that is there.
+    """Give the container of `sandbox` a link as planned, in place of one that is there, usable at once.
+
+    If it fails, some of the link may be there: `unplug` it, or remove the sandbox.
 
     Returns:
         The link's hardware address.
@@ -41,8 +43,8 @@ def plug(sandbox: Path, plan: LinkPlan) -> str:
                 host.tell(*_port(plan))
             mac = endpoints.configure(inner, plan)
             if KINDS[plan.kind].on_host:
-                host.ask(rtnetlink.get_link(plan.host_name))  # the bridge forwards from now on
-            endpoints.announce(inner, plan, mac)
+                host.tell(rtnetlink.get_link(plan.host_name), rtnetlink.get_link(plan.parent))
+            endpoints.announce(inner, plan, mac if KINDS[plan.kind].own_mac else "")
     return mac
 
 

@@ -52,6 +52,7 @@ _IFA_F_NODAD: Final = 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _RT_TABLE_MAIN: Final = 254
 _RTPROT_STATIC: Final = 4
+_RTN_LOCAL: Final = 2
 _RTNH_F_ONLINK: Final = 4
 _IFF_UP: Final = 1
 _ROUTES_TO_HOSTS_AND_NETWORKS: Final = frozenset({1, 6, 7, 8})  # unicast, blackhole, unreachable, prohibit
@@ -193,6 +194,18 @@ def put_default_route(index: int, gateway: Address, *, reachable: bool) -> Reque
     fixed = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, 1, flags)
     body = fixed + attribute(_RTA_GATEWAY, gateway.packed) + number(_RTA_OIF, index)
     return Request(_NEWROUTE, body, NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def get_route(address: Address) -> Request:
+    """Ask how a packet to `address` would go."""
+    family, length = _family(address), address.max_prefixlen
+    body = _ROUTE.pack(family, length, 0, 0, 0, 0, 0, 0, 0) + attribute(_RTA_DST, address.packed)
+    return Request(_GETROUTE, body)
+
+
+def is_local(message: bytes) -> bool:
+    """Return whether the kernel's message about a route says that packets stay here."""
+    return bool(_ROUTE.unpack_from(message)[7] == _RTN_LOCAL)
 
 
 def get_routes(family: int) -> Request:

@@ -68,8 +68,11 @@ class Engine:
 
 
 def configure(root: Path, document: Mapping[str, Any] | str) -> None:
-    """Give the engine at `root` another daemon.json, in one step; text is for what is no JSON."""
-    text = document if isinstance(document, str) else json.dumps(document)
+    """Give the engine at `root` another daemon.json, in one step; text is for what is no JSON.
+
+    It has no bridge unless it is told to: several engines share the host's network in these tests.
+    """
+    text = document if isinstance(document, str) else json.dumps({"bridge": "none", **document})
     new = root / "daemon.json.new"
     new.write_text(text)
     new.rename(root / "daemon.json")

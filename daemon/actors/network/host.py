@@ -33,6 +33,7 @@ class NetworkHost(Protocol):
         """Make the bridge, or make one that is there as it should be; somebody else's loses nothing.
 
         Raises:
+            Conflict: it is another engine's.
             Failed: the kernel refuses, or a link of that name is no bridge.
 
         """

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import attrs
 import trio
 
 from daemon.actors.firewall_commands import Install, Withdraw
 from daemon.actors.mailbox import Mailbox
+from daemon.errors import Conflict
 from daemon.networks.bridges import ensure_bridge
 from daemon.networks.links import owned_links, remove_link
 from daemon.networks.plans import BridgePlan, BridgeRules, Subnet
 from daemon.networks.surroundings import ensure_forwarding, has_link, taken_subnets
+
+OWNERS: Final = "longshore:"  # whose links begin with this is an engine like this one
 
 
 @attrs.frozen
@@ -47,6 +51,12 @@ class LinuxNetworkHost:
 
 
 def _ensure_bridge(plan: BridgePlan) -> None:
+    owners = {link.name: link.owner for link in owned_links(OWNERS)}
+    if owners.get(plan.name, plan.owner) != plan.owner:
+        raise Conflict(
+            f"bridge {plan.name} belongs to another engine on this host ({owners[plan.name]}): "
+            "give this one's another name"
+        )
     ensure_forwarding(ipv6=any(interface.version == 6 for interface in plan.interfaces))
     ensure_bridge(plan)
 

@@ -36,8 +36,6 @@ ABSENT: Final = (
     ("POST", "/images/<path:name>/push", "pushing to registries"),
     ("GET", "/distribution/<path:name>/json", "asking registries"),
     ("GET", "/system/df", "disk usage"),
-    ("POST", "/networks/<name>/connect", "networks other than none and host"),
-    ("POST", "/networks/<name>/disconnect", "networks other than none and host"),
     ("POST", "/volumes/create", "volumes"),
     ("POST", "/volumes/prune", "volumes"),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from daemon.actors.container.admission.endpoints import PREDEFINED, SHARED
+from daemon.actors.container.admission.endpoints import PREDEFINED
 from daemon.actors.container.attachments import Attachment
 from daemon.actors.container.networking.naming import SHORT_ID, names_of
 from daemon.actors.container.snapshot import ContainerSnapshot
@@ -41,11 +41,7 @@ NOT_ATTACHED: Final[Mapping[str, Any]] = MappingProxyType(
 
 def networks(snapshot: ContainerSnapshot, version: Version) -> dict[str, Any]:
     """Return NetworkSettings.Networks."""
-    record = snapshot.record
-    mode = record.host_config.network_mode
-    wishes = record.networks
-    if not wishes and not mode.startswith(SHARED) and mode in PREDEFINED:  # made before there were any others
-        wishes = {mode: EndpointConfig()}
+    wishes = snapshot.record.networks
     return {name: _endpoint(snapshot, name, wish, version) for name, wish in wishes.items()}
 
 

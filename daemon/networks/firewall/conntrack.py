@@ -39,6 +39,7 @@ _HEADERS_BYTES: Final = _HEADER.size + _FAMILY.size
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _PORT: Final = struct.Struct(">H")
 _NUMBER_32: Final = struct.Struct(">I")
+_FAMILIES: Final = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the length of an address
 _RECEIVE_BYTES: Final = 1 << 18
 _DELETED_AT_ONCE: Final = 64
 
@@ -76,8 +77,9 @@ class Conntrack:
             Failed: it cannot be asked, or refused.
 
         """
-        questions = [_sent_on()] if stale.targets else []
-        questions += [_datagrams()] if stale.fronts else []
+        questions = [_message(_GET, _REQUEST | _DUMP, socket.AF_UNSPEC, _sent_on())] if stale.targets else []
+        families = {_FAMILIES[len(address)] for address, _ in stale.fronts}
+        questions += [_message(_GET, _REQUEST | _DUMP, family, _datagrams()) for family in families]
         try:
             found = [one for question in questions for one in self._dump(question) if stale.has(one)]
             for start in range(0, len(found), _DELETED_AT_ONCE):
@@ -87,7 +89,7 @@ class Conntrack:
         return len(found)
 
     def _dump(self, question: bytes) -> Iterator[Connection]:
-        self._socket.send(_message(_GET, _REQUEST | _DUMP, socket.AF_UNSPEC, question))
+        self._socket.send(question)
         while True:
             for kind, body in _messages(self._socket.recv(_RECEIVE_BYTES)):
                 if kind == _DONE:

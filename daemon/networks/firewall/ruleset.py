@@ -17,7 +17,7 @@ from typing import Final
 
 import attrs
 
-from daemon.errors import Conflict, InvalidParameter
+from daemon.errors import Conflict, InvalidParameter, NotImplementedHere
 from daemon.networks.plans import Address, BridgeRules, PublishedPort
 
 Key = tuple[str, Address, int]
@@ -57,6 +57,7 @@ class Ruleset:
         Raises:
             Conflict: two containers want the same port.
             InvalidParameter: a bridge has a name that cannot be written in a rule.
+            NotImplementedHere: a port is to be published at ::1.
 
         """
         return cls().installed(bridges, ports)
@@ -70,11 +71,13 @@ class Ruleset:
         Raises:
             Conflict: a port belongs to another container.
             InvalidParameter: a bridge has a name that cannot be written in a rule.
+            NotImplementedHere: a port is to be published at ::1.
 
         """
         _check_links(bridges)
         taken = dict(self.ports)
         for port in ports:
+            _check_address(port)
             if taken.setdefault(key_of(port), port) != port:
                 address = f"[{port.host_address}]" if port.host_address.version == 6 else port.host_address
                 raise Conflict(f"Bind for {address}:{port.host_port} failed: port is already allocated")
@@ -122,3 +125,11 @@ def _check_links(bridges: Iterable[BridgeRules]) -> None:
             raise InvalidParameter(
                 f'bridge name "{bridge.link}": the firewall takes 1 to 15 letters, digits and . @ + - _'
             )
+
+
+def _check_address(port: PublishedPort) -> None:
+    if port.host_address.version == 6 and port.host_address.is_loopback:
+        raise NotImplementedHere(
+            f"port {port.host_port} cannot be published at ::1, "
+            "for which the kernel takes no answer from a bridge; publish it at 127.0.0.1"
+        )

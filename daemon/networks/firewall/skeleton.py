@@ -14,6 +14,9 @@ How a packet fares:
   container sends to its own bridge by way of a published port, or the answer would take a short cut and
   not be recognized.
 
+What is sent to ::1 stays where it is, and is refused there at once: the kernel takes the answer for ::1
+from no link but the loopback, and has no route_localnet for it.
+
 Source: nft(8).
 """
 
@@ -57,6 +60,7 @@ table inet $table {
     }
     chain sent {
         type nat hook output priority -100; policy accept;
+        ip6 daddr ::1 return
         jump published
     }
     chain passing {
@@ -77,7 +81,6 @@ table inet $table {
         ip saddr @hidden4 masquerade
         ip6 saddr @hidden6 masquerade
         oifname @bridges ip saddr 127.0.0.0/8 masquerade
-        oifname @bridges ip6 saddr ::1 masquerade
     }
 }
 """)

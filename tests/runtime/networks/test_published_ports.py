@@ -54,14 +54,6 @@ async def test_is_reached_from_the_host_itself(
     assert await traffic.ask("host", protocol, address("red1", version), 80)
 
 
-async def test_is_reached_at_the_hosts_loopback(
-    kernel: KernelFilter, traffic: Traffic, protocol: str, version: int
-) -> None:
-    await kernel.replace(Ruleset.of(ALL_BRIDGES, [published(protocol, ANY[version], "red1")]))
-    traffic.serve("red1", protocol, version, 80)
-    assert await traffic.ask("host", protocol, LOOPBACK[version], 8080) == str(gateway("red", version))
-
-
 async def test_is_reached_from_a_container_on_the_same_bridge_and_from_the_container_itself(
     kernel: KernelFilter, traffic: Traffic, protocol: str, version: int
 ) -> None:
@@ -124,16 +116,6 @@ async def test_at_an_address_goes_before_the_same_port_everywhere(
     traffic.serve("red2", protocol, version, 80, says=" red2")
     assert await traffic.ask("outside", protocol, HOST[version], 8080) == f"{OUTSIDE[version]} red1"
     assert await traffic.ask("outside", protocol, SECOND[version], 8080) == f"{OUTSIDE[version]} red2"
-
-
-async def test_on_the_loopback_is_for_the_host_alone(
-    kernel: KernelFilter, traffic: Traffic, protocol: str, version: int
-) -> None:
-    await kernel.replace(Ruleset.of(ALL_BRIDGES, [published(protocol, LOOPBACK[version], "red1")]))
-    traffic.serve("red1", protocol, version, 80)
-    assert await traffic.ask("host", protocol, LOOPBACK[version], 8080)
-    places = ("outside", "red2", "blue1")
-    assert await traffic.unheard(protocol, *((place, HOST[version], 8080) for place in places))
 
 
 async def test_of_an_internal_bridge_is_not_reached(

@@ -19,7 +19,7 @@ from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import PERMANENT, State
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import Conflict, Failed, NotModified
-from daemon.model import HostConfig
+from daemon.model import EndpointConfig, HostConfig
 from daemon.runtimes.spec.inputs import host_facts
 from tests.unit.actors.world import World, a_record
 from tests.unit.runtimes.tables import RUNTIMES
@@ -37,6 +37,8 @@ ANSWERED_REPORTS: Final = (  # whoever of the engine makes them waits for these
     commands.StartAgain,
     commands.Revive,
     reports.Updated,
+    reports.Connected,
+    reports.Disconnected,
 )
 REPORTS: Final = [*_kinds(Event), *ANSWERED_REPORTS]
 COMMANDS: Final = [kind for kind in _kinds(Command) if kind not in ANSWERED_REPORTS]
@@ -48,6 +50,8 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     Resize: Resize(1, 1),
     Note: Note("top"),
     commands.Update: commands.Update(HostConfig(), host_facts()),
+    commands.Connect: commands.Connect("web", EndpointConfig()),
+    commands.Disconnect: commands.Disconnect("web"),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP)  # of an earlier incarnation: only recovery has them

@@ -9,6 +9,7 @@ import trio
 
 from daemon.actors.container.attachments import Attachment, Attachments
 from daemon.actors.container.networking.linkplans import link_plan, link_plans
+from daemon.actors.container.networking.naming import asks_resolver
 from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Leave, Rename
@@ -64,7 +65,10 @@ class NetworkChanges:
         if plan is not None:
             plans = link_plans(record, rest, self.of_runs.record_of)
             await self.of_runs.sandboxes.unplug(self._sandbox(record), plans, plan)
-        await self.of_runs.tell(record, rest)
+        if asks_resolver(record.networks):
+            await self.of_runs.tell(record, rest)
+        else:
+            await self.of_runs.names.drop(record.id)  # it was its last network with names
         await self.of_runs.networks.resolve(gone.lease.network_id).mailbox.ask(Leave(record.id))
         return rest
 

@@ -17,10 +17,9 @@ from daemon.actors.concurrent import all_of
 from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
 from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
 from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver
-from daemon.actors.container.networking.wiring import Names, Others, Publisher, Sandboxes
+from daemon.actors.container.networking.wiring import KnownNetworks, Names, Others, Publisher, Sandboxes
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Join, Leave
-from daemon.actors.networks import Networks
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts, InUse
 from daemon.networks.linking import parse_link
@@ -36,7 +35,7 @@ BRIDGE: Final = "bridge"
 class ContainerNetworks:
     """The networks, as containers use them; `directory` has a file for each container's namespace."""
 
-    networks: Networks
+    networks: KnownNetworks
     sandboxes: Sandboxes
     publisher: Publisher
     names: Names
@@ -97,7 +96,7 @@ class ContainerNetworks:
         """
         with stage("leaving networks"):
             await all_of(
-                partial(self.names.drop, record.id),
+                partial(self.forget_names, record),
                 partial(self.unpublish, self.ports.of(record.id)),
                 partial(self.sandboxes.remove, self.sandbox(record.id)),
                 partial(self._vacate, record.id),
@@ -193,6 +192,16 @@ class ContainerNetworks:
         """
         if ports:
             await self.publisher.unpublish(ports)
+
+    async def forget_names(self, record: ContainerRecord) -> None:
+        """Have a container's names known no more, if any of its networks has names.
+
+        Raises:
+            Failed: the resolver does not listen.
+
+        """
+        if asks_resolver(record.networks):
+            await self.names.drop(record.id)
 
     async def tell(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have a container's names known, and its questions answered.

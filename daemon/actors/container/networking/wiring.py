@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from daemon.actors.network.snapshot import Network
 from daemon.networks.plans import Asker, LinkPlan, PublishedPort
+
+
+class KnownNetworks(Protocol):
+    """All networks there are."""
+
+    def __iter__(self) -> Iterator[Network]:
+        """Yield them."""
+        ...
+
+    def resolve(self, reference: str) -> Network:
+        """Return the network that `reference` means.
+
+        Raises:
+            NotFound: there is none.
+            InvalidParameter: it may mean several.
+
+        """
+        ...
 
 
 class Sandboxes(Protocol):
@@ -95,6 +115,8 @@ class Others(Protocol):
             Conflict: it does not run.
 
         """
+        ...
 
     async def cleared(self, container_id: str) -> bool:
         """Wait until what is being cleared away of a container's last run is gone; False if nothing is."""
+        ...
