@@ -136,7 +136,11 @@ class Allotment:
         return int(address) in self._taken or not first <= int(address) <= last
 
     def take(self, address: Address) -> None:
-        """Note that somebody has `address`, which goes on from there."""
+        """Note that somebody has `address`."""
+        self._take(int(address))
+
+    def keep(self, address: Address) -> None:
+        """Note that somebody has had `address` since before; what is given next comes after it."""
         self._take(int(address))
         if self._first <= int(address) <= self._last:
             self._latest = max(self._latest, int(address))

@@ -17,6 +17,8 @@ from daemon.networks.addresses import Pool
 from daemon.networks.plans import Address, BridgePlan, BridgeRules, Interface, LinkPlan
 
 NETWORK_KIND: Final = "network"
+NETWORK_DRIVERS: Final = ("bridge", "host", "ipvlan", "macvlan", "null")
+LINKLESS: Final = frozenset({"host", "null"})
 SHORT_ID: Final = 12
 DEFAULT_PREFIX: Final = "eth"
 EVERYWHERE: Final = IPv4Address(0)
@@ -146,7 +148,7 @@ class NetworkRecord:
             None if the network has no links: `host` and `null`.
 
         """
-        if self.driver in {"host", "null"}:
+        if self.driver in LINKLESS:
             return None
         mode_option = options.MODES.get(self.driver, "")
         return LinkPlan(

@@ -68,9 +68,7 @@ def make_pool(
         try:
             gateway = first_free(subnet, ip_range, others.values())
         except Exhausted:
-            raise Forbidden(
-                f"failed to allocate gateway: no available address in {ip_range or subnet}"
-            ) from None
+            raise Forbidden(f"failed to allocate gateway: none is left in {ip_range or subnet}") from None
     else:
         _check_free(f"failed to allocate gateway ({gateway})", subnet, gateway, others.values())
     return Pool(subnet, gateway, ip_range, others, configured)

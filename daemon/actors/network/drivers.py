@@ -16,7 +16,7 @@ from daemon.errors import Forbidden, InvalidParameter, NotFound
 from daemon.networks import options
 from daemon.networks.asked import NetworkAsked
 from daemon.networks.options import invalid
-from daemon.networks.records import SHORT_ID
+from daemon.networks.records import LINKLESS, SHORT_ID
 
 Options = Mapping[str, str]
 
@@ -50,7 +50,7 @@ def check_driver(asked: NetworkAsked, driver: str) -> None:
         InvalidParameter: it cannot have such a network.
 
     """
-    if driver in {"host", "null"}:
+    if driver in LINKLESS:
         raise Forbidden(f'only one instance of "{driver}" network is allowed')
     if driver == "overlay" or asked.ingress or asked.scope not in {"", "local"}:
         raise Forbidden(NO_SWARM)

@@ -17,10 +17,10 @@ from daemon.actors.network.wishes import Wish, understood
 from daemon.errors import Failed, Forbidden
 from daemon.networks.addresses import Allotment, Exhausted, Pool, mac_of
 from daemon.networks.plans import Address
-from daemon.networks.records import Endpoint, Lease, NetworkRecord
+from daemon.networks.records import LINKLESS, Endpoint, Lease, NetworkRecord
 
 ENDPOINT_ID_BYTES: Final = 32
-NO_MAC: Final = frozenset({"host", "null", "ipvlan"})  # no link, or one that shares its parent's
+NO_MAC: Final = LINKLESS | {"ipvlan"}  # no link, or one that shares its parent's
 
 
 @attrs.define(eq=False)
@@ -39,7 +39,7 @@ class Leasing:
             for interface in endpoint.lease.interfaces:
                 for allotment in self._allotments:
                     if interface.ip in allotment.pool.subnet:
-                        allotment.take(interface.ip)
+                        allotment.keep(interface.ip)
 
     def give(self, join: Join) -> Lease:
         """Give a new place.

@@ -24,7 +24,7 @@ def refusal(snapshot: NetworkSnapshot, command: Command[Any]) -> EngineError | N
     check = CHECKS.get(type(command))
     refused = check(snapshot, command) if check is not None else None
     if refused is None and step(snapshot.state, command) is None:
-        return Conflict(f"network {snapshot.record.name} is {snapshot.state.value}")
+        return Conflict(f"network {snapshot.record.name} is being removed")
     return refused
 
 

@@ -17,7 +17,7 @@ from daemon.errors import InvalidParameter
 from daemon.model import EndpointConfig
 from daemon.networks import options
 from daemon.networks.plans import Address
-from daemon.networks.records import NetworkRecord
+from daemon.networks.records import LINKLESS, NetworkRecord
 
 FAMILIES: Final[Mapping[str, tuple[type[Address], str]]] = {
     "IPv4Address": (IPv4Address, "IPv4"),
@@ -91,7 +91,7 @@ def _check_configured(address: Address, record: NetworkRecord) -> None:
 def _mac(text: str, record: NetworkRecord) -> str:
     if not text:
         return ""
-    if record.driver in {"host", "null"}:
+    if record.driver in LINKLESS:
         raise InvalidParameter("conflicting options: mac-address and the network mode")
     if record.driver == "ipvlan":
         raise InvalidParameter("ipvlan interfaces do not support custom mac address assignment")

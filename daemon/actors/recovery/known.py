@@ -27,7 +27,7 @@ from daemon.errors import EngineError, Failed
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.images.records import ImageRecord
 from daemon.journal import Record
-from daemon.networks.records import NETWORK_KIND, NetworkRecord
+from daemon.networks.records import LINKLESS, NETWORK_DRIVERS, NETWORK_KIND, NetworkRecord
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime
 from daemon.wire import parse_record
@@ -49,7 +49,7 @@ class Damaged:
 
 @attrs.frozen
 class Known:
-    """What is known of containers and exec sessions, and what of all records cannot be read.
+    """What is known of containers, exec sessions and networks, and what of all records cannot be read.
 
     `spared` are ids of containers and exec sessions that the engine does not look after and must not clear
     away either, because their records cannot be read.  Of the kinds that are `incomplete` there are or were
@@ -136,13 +136,15 @@ def _check_exec(record: ExecRecord, record_id: str) -> None:
     _check_run(record.run)
 
 
+def _check_image(record: ImageRecord, record_id: str) -> None:
+    _check(record.id == record_id, "it is another image's")
+
+
 def _check_network(record: NetworkRecord, record_id: str) -> None:
     _check(record.id == record_id and ID.fullmatch(record_id) is not None, "it is another network's")
     _check(bool(record.name), "the network has no name")
-
-
-def _check_image(record: ImageRecord, record_id: str) -> None:
-    _check(record.id == record_id, "it is another image's")
+    _check(record.driver in NETWORK_DRIVERS, f"there is no driver {record.driver}")
+    _check(bool(record.link) or record.driver in LINKLESS, "the network stands on no link")
 
 
 def _check_run(run: Run | None) -> None:
@@ -159,8 +161,8 @@ _KINDS: Final[Mapping[str, tuple[type, Callable[[Any, str], None]]]] = MappingPr
     {
         CONTAINER: (Stored, _check_container),
         EXEC: (ExecRecord, _check_exec),
-        NETWORK_KIND: (NetworkRecord, _check_network),
         IMAGE: (ImageRecord, _check_image),
+        NETWORK_KIND: (NetworkRecord, _check_network),
         CONFIGURATION: (Published, lambda *_: None),
     }
 )

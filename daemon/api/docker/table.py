@@ -18,6 +18,7 @@ from daemon.api.docker import (
     lifecycle,
     logs,
     memberships,
+    networks,
     swarm,
     system,
 )
@@ -32,6 +33,7 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     containers.routes,
     lifecycle.routes,
     memberships.routes,
+    networks.routes,
     exec.routes,
     logs.routes,
     attach.routes,

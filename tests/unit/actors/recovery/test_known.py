@@ -24,7 +24,7 @@ from tests.unit.actors.world import a_record
 from tests.unit.fakes import Books, FakeLedger
 from tests.unit.runtimes.tables import RUNTIMES
 
-KINDS = ("container", "exec", "image", "configuration")
+KINDS = ("container", "exec", "image", "configuration", "network")
 ID = "a" * 64
 RUN = Run(4711, 1, 4710, 1)
 
