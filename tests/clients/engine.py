@@ -92,8 +92,8 @@ def command(root: Path, *arguments: str) -> list[str]:
 
 
 def entering(namespace: str) -> list[str]:
-    """Return what to put before a command that is to run in a network namespace."""
-    return ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
+    """Return what to put before a command that is to run in a network namespace, given by name or file."""
+    return ["nsenter", f"--net={Path('/run/netns', namespace)}"] if namespace else []
 
 
 def roots(root: Path) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.cli import connect, import_busybox
+from tests.clients.cli import Docker, connect, import_busybox
 from tests.clients.engine import Engine, configure, running
 from tests.clients.leaks import leftovers
 from tests.clients.networks.hosts import Hosts, two_hosts
@@ -32,8 +32,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory, hosts: Hosts) -> Iterator[E
         cli = connect(engine.url, root / "home")
         import_busybox(cli)
         yield engine
-        cli.remove_all()
-        cli("network", "prune", "--force")
         ids = cli.ids_ever()
         left = [*sorted(hosts.links() - before - {"longshore0"}), *map(str, (root / "exec/netns").iterdir())]
         published = hosts.elements()
@@ -43,6 +41,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory, hosts: Hosts) -> Iterator[E
     assert not left, "\n".join(left)
     assert published == 0
     assert not tracebacks, "\n".join(tracebacks)
+
+
+@pytest.fixture
+def docker(engine: Engine) -> Iterator[Docker]:
+    """The CLI, and an engine without containers and networks for the next test."""
+    cli = connect(engine.url, engine.root / "home")
+    yield cli
+    cli.remove_all()
+    cli("network", "prune", "--force")
 
 
 @pytest.fixture(autouse=True)

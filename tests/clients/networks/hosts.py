@@ -30,6 +30,17 @@ sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2]))
 """
 
 
+DATAGRAM: Final = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+client = socket.socket(family, socket.SOCK_DGRAM)
+client.settimeout(5)
+client.connect((sys.argv[1], int(sys.argv[2])))
+client.send(sys.stdin.buffer.read())
+sys.stdout.buffer.write(client.recv(1000))
+"""
+
+
 @attrs.frozen
 class Hosts:
     """Both, by the names of their namespaces."""
@@ -44,10 +55,10 @@ class Hosts:
         done = subprocess.run([*entering(where), *command], capture_output=True, timeout=SECONDS, check=False)
         return done.stdout.decode() if done.returncode == 0 else None
 
-    def send(self, data: bytes, address: str, port: int) -> None:
-        """Send a datagram from the other host."""
-        command = [*entering(self.outside), "busybox", "nc", "-u", "-w", "1", address, str(port)]
-        subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
+    def datagram(self, data: bytes, address: str, port: int) -> bytes:
+        """Send a datagram from the other host and return the answer, which must come from that address."""
+        command = [*entering(self.outside), sys.executable, "-c", DATAGRAM, address, str(port)]
+        return subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=True).stdout
 
     def inside(self, *command: str, stdin: str = "") -> str:
         """Run a command on the engine's host and return its output."""

@@ -36,7 +36,7 @@ def fetched(docker: Docker, container: str, address: str, port: int = 80, second
     )
     done = docker("exec", container, "sh", "-c", script, ok=False)
     head, end, body = done.out.partition("\r\n\r\n")
-    return body if end and head.startswith("HTTP/1.0 200") else None
+    return body if end and head.startswith("HTTP/1.1 200") else None
 
 
 def until_fetched(docker: Docker, container: str, address: str, port: int = 80) -> None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.clients.cli import Docker
 from tests.clients.networks.servers import address, until_fetched, web
 
 
-@pytest.fixture
-def docker(docker: Docker) -> Iterator[Docker]:
-    """The CLI, with two networks."""
+@pytest.fixture(autouse=True)
+def two_networks(docker: Docker) -> None:
     for name in ("red", "blue"):
         docker("network", "create", name)
-    yield docker
-    docker.remove_all()
-    docker("network", "prune", "--force")
 
 
 def looked_up(docker: Docker, container: str, name: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,14 +18,6 @@ from tests.clients.networks.servers import (
     until_served,
     web,
 )
-
-
-@pytest.fixture
-def docker(docker: Docker) -> Iterator[Docker]:
-    """The CLI; networks that a test makes are removed after its containers."""
-    yield docker
-    docker.remove_all()
-    docker("network", "prune", "--force")
 
 
 def network(docker: Docker, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +11,16 @@ from tests.clients.cli import Docker
 from tests.clients.engine import entering, until
 from tests.clients.networks.hosts import HOST, OUTSIDE, Hosts
 from tests.clients.networks.servers import fetched, ports_in_list, published, settings, until_served, web
+
+UDP_ECHO = """
+import socket
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 53))
+print("ready", flush=True)
+while True:
+    data, client = server.recvfrom(1000)
+    server.sendto(data, client)
+"""
 
 
 def url(address: str, port: int) -> str:
@@ -82,15 +93,21 @@ def test_exposed_ports_are_shown_without_a_host_port(docker: Docker) -> None:
     assert ports_in_list(docker, "web") == "443/tcp"
 
 
-def test_datagrams_find_their_way(docker: Docker, hosts: Hosts) -> None:
-    container = docker.detached("-p", "5353:53/udp", "busybox", "nc", "-l", "-u", "-p", "53")
-
-    def arrived() -> bool:
-        hosts.send(b"a datagram", HOST[4], 5353)
-        return docker("logs", container).out.startswith("a datagram")
-
-    until(arrived, "a datagram arrives")
-    docker("kill", container)
+@pytest.mark.parametrize("version", [4, 6])
+def test_datagrams_find_their_way_and_answers_come_from_where_they_were_sent_to(
+    docker: Docker, hosts: Hosts, version: int
+) -> None:
+    docker("network", "create", "--ipv6", "six")
+    container = docker.sleeper("--network", "six", "-p", "5353:53/udp")
+    pid = docker.inspect(container)["State"]["Pid"]
+    server = [*entering(f"/proc/{pid}/ns/net"), sys.executable, "-c", UDP_ECHO]
+    with subprocess.Popen(server, stdout=subprocess.PIPE) as echo:
+        try:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == b"ready\n"
+            assert hosts.datagram(b"hello", HOST[version], 5353) == b"hello"
+        finally:
+            echo.kill()
 
 
 def test_a_port_of_another_container_is_refused_and_nothing_is_left(docker: Docker, hosts: Hosts) -> None:
