@@ -9,6 +9,8 @@ that is remembered is put and all else dropped, so it does not matter which reso
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import AsyncGenerator, Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,7 @@ import trio
 from daemon.errors import Failed
 from daemon.networks.plans import Asker
 from daemon.networks.resolver.documents import to_document
-from daemon.networks.resolver.link import Link, Lost, connect
+from daemon.networks.resolver.link import Link, Lost, Silent, connect
 from daemon.networks.resolver.starting import start
 from daemon.networks.resolver.version import VERSION
 
@@ -182,7 +184,14 @@ class Resolver:
 
     async def _of_our_version(self) -> Link:
         link = await connect(self.control)
-        found = (await link.ask("hello"))["version"]
+        pid = link.pid()
+        try:
+            found = (await link.ask("hello"))["version"]
+        except Silent:
+            LOG.error("the resolver hangs; killing it", pid=pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
         if found == VERSION:
             return link
         LOG.info("replacing a resolver of another version", found=found, ours=VERSION)

@@ -44,7 +44,7 @@ def refusing(query: dns.message.Message) -> bytes:
 
 
 def forging(query: dns.message.Message) -> bytes:
-    packet = addresses(query)
+    packet = addresses(query, 2)
     return bytes((packet[0] ^ 1,)) + packet[1:]
 
 

@@ -19,6 +19,7 @@ from daemon.errors import Failed
 from daemon.networks.plans import Asker
 from daemon.networks.resolver import askers as askers_module
 from daemon.networks.resolver import client
+from daemon.networks.resolver import link as link_module
 from daemon.networks.resolver.askers import Askers
 from daemon.networks.resolver.client import Resolver
 from daemon.networks.resolver.link import Lost, connect
@@ -96,6 +97,18 @@ async def test_killed_it_is_back_with_all_names(resolver: Resolver, spaces: list
                 await restored(resolver.control, 2)
             assert await spaces[1].texts("a") == ["10.1.0.2"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_resolver_that_hangs_is_killed_and_replaced(
+    resolver: Resolver, spaces: list[Namespace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await resolver.put(one(spaces[0]))
+    hanging = await pid_of(resolver.control)
+    os.kill(hanging, signal.SIGSTOP)
+    monkeypatch.setattr(link_module, "ASK_SECONDS", 1.0)
+    await resolver.put(one(spaces[1], "b"))
+    assert await pid_of(resolver.control) != hanging
+    assert await spaces[0].texts("b") == ["10.1.0.2"]
 
 
 async def test_a_put_to_a_dead_resolver_starts_another(resolver: Resolver, spaces: list[Namespace]) -> None:
