@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = _listen(options.control)
     if os.fork() != 0:
         return 0
+    listener.listen(_BACKLOG)  # once more, since SO_PEERCRED names who called it last (unix(7))
     _settle(options.control.with_name(options.control.name + ".log"))
     trio.run(Process(listener, lock.close, options.idle_seconds).live)
     return 0

@@ -9,6 +9,8 @@ that is remembered is put and all else dropped, so it does not matter which reso
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import AsyncGenerator, Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,7 @@ import trio
 from daemon.errors import Failed
 from daemon.networks.plans import Asker
 from daemon.networks.resolver.documents import to_document
-from daemon.networks.resolver.link import Link, Lost, connect
+from daemon.networks.resolver.link import Link, Lost, Silent, connect
 from daemon.networks.resolver.starting import start
 from daemon.networks.resolver.version import VERSION
 
@@ -44,6 +46,7 @@ class Resolver:
     control: Path
     _askers: dict[str, Asker] = attrs.field(factory=dict, init=False)
     _link: Link | None = attrs.field(default=None, init=False)
+    _refused: Mapping[str, str] = attrs.field(factory=dict, init=False)
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _wanted: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -89,8 +92,9 @@ class Resolver:
         """
         async with self._call():
             self._remember({asker.id: asker for asker in askers})
+            self.close()  # a new connection is told all
             link = await self._linked() if askers else await self._found()
-            return await self._tell_all(link) if link else {}
+            return self._refused if link else {}
 
     async def watch(self) -> None:
         """See to it, until cancelled, that a resolver which dies is replaced."""
@@ -173,15 +177,21 @@ class Resolver:
             return self._link
         try:
             self._link = await self._of_our_version()
-            for asker_id, reason in (await self._tell_all(self._link)).items():
-                LOG.warning("a container's names are not answered", container=asker_id, reason=reason)
+            self._refused = await self._tell_all(self._link)
         except Lost:
             return None
         return self._link
 
     async def _of_our_version(self) -> Link:
         link = await connect(self.control)
-        found = (await link.ask("hello"))["version"]
+        pid = link.pid()
+        try:
+            found = (await link.ask("hello"))["version"]
+        except Silent:
+            LOG.error("the resolver hangs; killing it", pid=pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
         if found == VERSION:
             return link
         LOG.info("replacing a resolver of another version", found=found, ours=VERSION)
@@ -190,7 +200,7 @@ class Resolver:
         return await connect(self.control)
 
     async def _tell_all(self, link: Link) -> dict[str, str]:
-        refused = {}
+        refused: dict[str, str] = {}
         for asker in self._askers.values():
             try:
                 await link.ask("put", asker=to_document(asker))
@@ -198,6 +208,7 @@ class Resolver:
                 raise
             except Failed as error:
                 refused[asker.id] = str(error)
+                LOG.warning("a container's names are not answered", container=asker.id, reason=str(error))
         await link.ask("keep", ids=list(self._askers))
         return refused
 

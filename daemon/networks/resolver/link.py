@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +14,16 @@ from daemon.errors import Failed
 from daemon.networks.resolver.lines import Lines
 
 ASK_SECONDS: Final = 5.0
+_UCRED: Final = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Lost(Failed):
     """The resolver went away, or does not answer."""
+
+
+class Silent(Lost):
+    """The resolver is there and does not answer."""
 
 
 async def connect(control: Path) -> Link:
@@ -43,7 +50,8 @@ class Link:
         """Return the answer to a request.
 
         Raises:
-            Lost: the resolver went away, or does not answer within `ASK_SECONDS`.
+            Lost: the resolver went away.
+            Silent: it does not answer within `ASK_SECONDS`.
             Failed: it refused; the text says why.
 
         """
@@ -53,7 +61,7 @@ class Link:
                 await self._lines.send({"do": do, **parts})
                 answer = await self._lines.receive()
         except trio.TooSlowError:
-            raise Lost(f"the resolver did not answer within {ASK_SECONDS:g} s") from None
+            raise Silent(f"the resolver did not answer within {ASK_SECONDS:g} s") from None
         except _GONE as error:
             raise Lost(f"the resolver went away: {error}") from error
         finally:
@@ -65,6 +73,11 @@ class Link:
         if "error" in answer:
             raise Failed(f"the resolver refused: {answer['error']}")
         return answer
+
+    def pid(self) -> int:
+        """Return who is at the other end."""
+        credentials = self._lines.stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(credentials)[0])
 
     async def ended(self) -> None:
         """Wait until the resolver goes away; for a connection on which nothing is asked."""

@@ -62,7 +62,7 @@ def open_sockets(namespace: Path) -> Sockets:
 
     """
     with contextlib.ExitStack() as undo:
-        with _inside(namespace) as identity:
+        with inside(namespace) as identity:
             udp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             tcp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             for one in (udp, tcp):
@@ -76,8 +76,13 @@ def open_sockets(namespace: Path) -> Sockets:
 
 
 @contextlib.contextmanager
-def _inside(namespace: Path) -> Generator[Identity, None, None]:
-    """Have the calling thread in a network namespace, and back in its own afterwards."""
+def inside(namespace: Path) -> Generator[Identity, None, None]:
+    """Have the calling thread in a network namespace, and back in its own afterwards.
+
+    Raises:
+        OSError: there is no such namespace.
+
+    """
     own = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         target = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
