@@ -55,8 +55,8 @@ class Firewall:
     kernel: PacketFilter
     mailbox: Mailbox = attrs.field(factory=lambda: Mailbox("firewall"), init=False)
     wanted: Ruleset = attrs.field(factory=Ruleset, init=False)
-    # None: unknown, so only the whole will do.
-    _in_kernel: Ruleset | None = attrs.field(default=None, init=False)
+    # Whether the kernel is known to have what is wanted; if not, only the whole will do.
+    _holds: bool = attrs.field(default=False, init=False)
     _gathered: list[Request[None]] = attrs.field(factory=list, init=False)
     _gone: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
     _new: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
@@ -65,7 +65,7 @@ class Firewall:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take commands until cancelled; every command taken is answered, whatever happens."""
-        self._in_kernel = None
+        self._holds = False
         try:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(self._carry_out)
@@ -130,23 +130,24 @@ class Firewall:
     async def _try(self, plan: _Plan) -> Failed | None:
         if not plan.requests:
             return None
-        known, self._in_kernel = self._in_kernel, None
+        change = Change.between(self.wanted, plan.after, plan.touched)
+        # Without rules there is no table, neither before nor after.
+        anew = plan.anew or not self._holds or not self.wanted or not plan.after
+        self._holds = False
         try:
-            # Without rules there is no table, neither before nor after.
-            if plan.anew or not known or not plan.after:
+            if anew:
                 await self.kernel.replace(plan.after)
-            elif change := Change.between(known, plan.after, plan.touched):
+            elif change:
                 await self.kernel.change(change)
         except Failed as error:
             return error
-        self._in_kernel = plan.after
-        self._want(plan.after, plan.touched)
+        self._holds = True
+        self._want(plan.after, change)
         for request in plan.requests:
             request.answer(None)
         return None
 
-    def _want(self, after: Ruleset, touched: Touched) -> None:
-        change = Change.between(self.wanted, after, touched)
+    def _want(self, after: Ruleset, change: Change) -> None:
         self.wanted = after
         self._gone.update({key_of(port): port for port in change.ports_gone})
         self._new.update({key_of(port): port for port in change.ports_new if port.protocol == "udp"})
@@ -156,8 +157,8 @@ class Firewall:
     def _refuse(self, request: Request[None], error: Failed) -> None:
         wish = _wish(request)
         if isinstance(wish, Withdraw):
-            self._in_kernel = None
-            self._want(wish.on(self.wanted), wish.touched(self.wanted))
+            after = wish.on(self.wanted)
+            self._want(after, Change.between(self.wanted, after, wish.touched(self.wanted)))
         request.refuse(error)
 
     async def _forget(self) -> None:

@@ -19,6 +19,7 @@ from daemon.networks.firewall.connections import Stale
 from daemon.networks.firewall.conntrack import Conntrack
 from daemon.networks.firewall.documents import difference, whole
 from daemon.networks.firewall.libnftables import Nftables
+from daemon.networks.firewall.objections import objections
 from daemon.networks.firewall.ruleset import Change, Ruleset
 from daemon.networks.plans import PublishedPort
 
@@ -51,9 +52,14 @@ class KernelFilter:
         forgotten = await _call(lambda: self._conntrack.forget(stale), self._other_turn)
         _log.debug("connections forgotten", count=forgotten)
 
-    async def everything(self) -> bytes:
-        """Return everybody's tables, see `Nftables.ruleset`."""
-        return await _call(self._nftables.ruleset, self._turn)
+    async def objections(self, links: Collection[str]) -> tuple[str, ...]:
+        """Return warnings about tables of others that drop what the bridges `links` forward.
+
+        Raises:
+            Failed: the tables cannot be read.
+
+        """
+        return await _call(lambda: objections(self._nftables.ruleset(), self.table, links), self._turn)
 
     def close(self) -> None:
         """Close the sockets; the tables stay.  Nothing may be under way."""
