@@ -15,9 +15,10 @@ import attrs
 import structlog
 import trio
 
+from daemon.errors import Failed
 from daemon.networks.firewall.connections import Stale
 from daemon.networks.firewall.conntrack import Conntrack
-from daemon.networks.firewall.documents import difference, whole
+from daemon.networks.firewall.documents import afresh, difference, whole
 from daemon.networks.firewall.libnftables import Nftables
 from daemon.networks.firewall.objections import objections
 from daemon.networks.firewall.ruleset import Change, Ruleset
@@ -39,7 +40,7 @@ class KernelFilter:
 
     async def replace(self, rules: Ruleset) -> None:
         """See `PacketFilter`."""
-        await _call(lambda: self._nftables.run(whole(self.table, rules)), self._turn)
+        await _call(lambda: self._replace(rules), self._turn)
 
     async def change(self, change: Change) -> None:
         """See `PacketFilter`."""
@@ -65,6 +66,13 @@ class KernelFilter:
         """Close the sockets; the tables stay.  Nothing may be under way."""
         self._nftables.close()
         self._conntrack.close()
+
+    def _replace(self, rules: Ruleset) -> None:
+        try:
+            self._nftables.run(whole(self.table, rules))
+        except Failed as error:
+            _log.info("the table is deleted and made anew", table=self.table, reason=str(error))
+            self._nftables.run(afresh(self.table, rules))
 
 
 async def _call(work: Callable[[], T], turn: trio.CapacityLimiter) -> T:
