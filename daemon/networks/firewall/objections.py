@@ -109,7 +109,7 @@ def _without_counters(rule: Rule) -> Rule:
 def _text(table: _Table, chain: str, links: list[str]) -> str:
     cure = "; ".join(_cure(table, chain, link) for link in links)
     return (
-        f'chain "{chain}" of table "{table.family} {table.name}" drops what is forwarded without a rule for it: '
+        f'chain "{chain}" of table "{table.family} {table.name}" drops what is forwarded without a rule: '
         f"containers on {', '.join(links)} do not get out, and their published ports are not reached from "
         f"other hosts. To let them pass: {cure}"
     )
