@@ -14,7 +14,7 @@ because going through them takes far longer than a transaction.  Nobody waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import attrs
@@ -25,7 +25,7 @@ from daemon.actors.firewall_commands import Wish, Withdraw
 from daemon.actors.mailbox import Mailbox, Request
 from daemon.errors import EngineError, Failed, Unavailable
 from daemon.networks.firewall.base import PacketFilter
-from daemon.networks.firewall.ruleset import Change, Key, Ruleset, Touched, key_of
+from daemon.networks.firewall.ruleset import Change, Ruleset, Touched, key_of
 from daemon.networks.plans import PublishedPort
 
 LIMIT_SECONDS: Final = 30.0  # far more than a transaction takes, far less than anybody waits
@@ -58,8 +58,8 @@ class Firewall:
     # Whether the kernel is known to have what is wanted; if not, only the whole will do.
     _holds: bool = attrs.field(default=False, init=False)
     _gathered: list[Request[None]] = attrs.field(factory=list, init=False)
-    _gone: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
-    _new: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
+    _gone: set[PublishedPort] = attrs.field(factory=set, init=False)
+    _new: set[PublishedPort] = attrs.field(factory=set, init=False)
     _to_do: trio.Event = attrs.field(factory=trio.Event, init=False)
     _to_forget: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -134,14 +134,16 @@ class Firewall:
         # Without rules there is no table, neither before nor after.
         anew = plan.anew or not self._holds or not self.wanted or not plan.after
         self._holds = False
+        left: Collection[PublishedPort] = ()
         try:
             if anew:
-                await self.kernel.replace(plan.after)
+                left = await self.kernel.replace(plan.after)
             elif change:
                 await self.kernel.change(change)
         except Failed as error:
             return error
         self._holds = True
+        self._gone.update(left)
         self._want(plan.after, change)
         for request in plan.requests:
             request.answer(None)
@@ -149,8 +151,8 @@ class Firewall:
 
     def _want(self, after: Ruleset, change: Change) -> None:
         self.wanted = after
-        self._gone.update({key_of(port): port for port in change.ports_gone})
-        self._new.update({key_of(port): port for port in change.ports_new if port.protocol == "udp"})
+        self._gone.update(change.ports_gone)
+        self._new.update(port for port in change.ports_new if port.protocol == "udp")
         if self._gone or self._new:
             self._to_forget.set()
 
@@ -166,9 +168,8 @@ class Firewall:
         while True:
             await self._to_forget.wait()
             # A container that has started again meanwhile keeps its connections.
-            gone = [port for key, port in self._gone.items() if self.wanted.ports.get(key) != port]
-            new = list(self._new.values())
-            self._gone, self._new, self._to_forget = {}, {}, trio.Event()
+            gone = {port for port in self._gone if self.wanted.ports.get(key_of(port)) != port}
+            new, self._gone, self._new, self._to_forget = self._new, set(), set(), trio.Event()
             with trio.move_on_after(LIMIT_SECONDS):
                 try:
                     await self.kernel.forget(gone, new)

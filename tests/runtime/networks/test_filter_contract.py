@@ -15,7 +15,7 @@ from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Install, Repair, Withdraw
 from daemon.errors import Failed
 from daemon.networks.firewall.base import PacketFilter
-from daemon.networks.firewall.elements import Element, of_all
+from daemon.networks.firewall.elements import NUMBERS, Element, of_all
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.firewall.ruleset import Change, Ruleset
 from daemon.networks.plans import BridgeRules, PublishedPort
@@ -44,7 +44,7 @@ class Rig:
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     if request.param == "fake":
         fake = FakeFilter()
-        yield Rig(fake, lambda: fake.elements, lambda: setattr(fake, "table", None))
+        yield Rig(fake, lambda: fake.elements, fake.flush)
         return
     hosts: Topology = request.getfixturevalue("hosts")
     kernel = hosts.inside("host", KernelFilter)
@@ -57,6 +57,16 @@ async def test_the_whole_takes_the_place_of_what_was_there(rig: Rig) -> None:
     for bridges, ports in (([RED, BLUE], [port(80)]), ([QUIET], [port(81), port(80, "192.0.2.1")]), ([], [])):
         await rig.filter.replace(Ruleset.of(bridges, ports))
         assert rig.elements() == set(of_all(bridges, ports))
+
+
+async def test_what_is_replaced_and_no_longer_published_is_told(rig: Rig) -> None:
+    mixed = [port(80), port(81, "192.0.2.1"), port(82, "::", "fd00::2"), port(83, "2001:db8::1", "fd00::2")]
+    for protocol in ("udp", "sctp"):
+        mixed += [attrs.evolve(one, protocol=protocol) for one in mixed[:4]]
+    assert await rig.filter.replace(Ruleset.of([RED], mixed)) == set()
+    assert await rig.filter.replace(Ruleset.of([RED], mixed[:3])) == set(mixed[3:])
+    rig.flush()
+    assert await rig.filter.replace(Ruleset()) == set()
 
 
 async def test_a_change_takes_away_and_adds(rig: Rig) -> None:
@@ -121,4 +131,4 @@ def _parts(told: Any) -> tuple[str | int, ...]:
         return tuple(part for one in told["concat"] for part in _parts(one))
     if isinstance(told, dict):
         return (f"{told['prefix']['addr']}/{told['prefix']['len']}",)
-    return (f'"{told}"' if told in BRIDGES else told,)
+    return (f'"{told}"' if told in BRIDGES else NUMBERS.get(told, told),)

@@ -131,10 +131,10 @@ def test_what_nft_is_told_of_bridges_and_ports() -> None:
         ports_new=(PublishedPort("tcp", ip_address("0.0.0.0"), 8080, ip_address("10.201.0.2"), 80),),
     )
     assert difference("t", change).splitlines() == [
-        "delete element inet t at_address6 { 2001:db8::1 . udp . 53 }",
+        "delete element inet t at_address6 { 2001:db8::1 . 17 . 53 }",
         'delete element inet t bridges { "br-1" }',
         'add element inet t bridges { "br-0" }',
-        "add element inet t everywhere4 { tcp . 8080 : 10.201.0.2 . 80 }",
+        "add element inet t everywhere4 { 6 . 8080 : 10.201.0.2 . 80 }",
         "add element inet t hidden4 { 10.201.0.0/16 }",
         "add element inet t hidden6 { fd00:201::/48 }",
         'add element inet t home4 { 10.201.0.0/16 . "br-0" }',
