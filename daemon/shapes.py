@@ -12,6 +12,14 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -24,6 +32,7 @@ NameOf = Callable[["Field[Any]"], str]
 
 INT64: Final = range(-(2**63), 2**63)
 PROBLEMS_SHOWN: Final = 20
+ADDRESSES: Final = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 WORDS: Final[Mapping[type, str]] = types.MappingProxyType(
     {
         str: "string",
@@ -104,6 +113,30 @@ def path(value: Any, _: Any) -> Path:
     if type(value) is not str:
         raise _mismatch("string", value)
     return Path(value)
+
+
+def is_address(type_: Any) -> bool:
+    """Whether `type_` is one of `ADDRESSES`, or a union of some of them, perhaps with None."""
+    return bool(kinds := _kinds(type_) - {type(None)}) and kinds <= set(ADDRESSES)
+
+
+def _kinds(type_: Any) -> set[Any]:
+    return set(get_args(type_)) if get_origin(type_) in {Union, types.UnionType} else {type_}
+
+
+def address(value: Any, type_: Any) -> Any:
+    """Take an address, or an interface's, or a network's, as `ipaddress` writes it."""
+    kinds = _kinds(type_)
+    if value is None and type(None) in kinds:
+        return None
+    if type(value) is not str:
+        raise _mismatch("string", value)
+    for kind in (kind for kind in ADDRESSES if kind in kinds):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    raise Mismatch([("", f"expected an address, got {value!r}")])
 
 
 def enum(value: Any, type_: type[Enum]) -> Enum:

@@ -89,7 +89,9 @@ def _dialect(
     read(_origin_is(tuple), shapes.sequence)
     read(_origin_is(Mapping), shapes.mapping)
     read(attrs.has, lambda type_, hook_for: object_hook(type_, hook_for, name_of))
-    converter.register_unstructure_hook(Path, str)
+    converter.register_structure_hook_func(shapes.is_address, shapes.address)
+    for text in (Path, *shapes.ADDRESSES):
+        converter.register_unstructure_hook(text, str)
     converter.register_unstructure_hook_factory(attrs.has, write_object)
     return converter
 

@@ -12,13 +12,13 @@ import attrs
 import structlog
 
 from daemon.actors.container.actor import KIND, Container, ContainerActor, as_record
+from daemon.actors.container.commands import Rename, Revive
 from daemon.actors.container.events import draft
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import CLEARING, LAUNCHING, State
-from daemon.actors.container.messages import Rename, Revive
 from daemon.actors.container.names import check_name, invented_name, name_conflict
 from daemon.actors.container.restarting import at_engine_start, revives
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot, Stored, restored
+from daemon.actors.container.states import CLEARING, LAUNCHING, State
 from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision

@@ -22,6 +22,9 @@ from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
+from daemon.actors.container.networking.linux import FirewallPublisher, LinuxSandboxes
+from daemon.actors.container.networking.others import OtherContainers
+from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.containers import Containers
 from daemon.actors.exec.linux import LinuxExecHost
@@ -29,11 +32,15 @@ from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
+from daemon.actors.network.linux import LinuxNetworkHost
+from daemon.actors.networks import Networks
 from daemon.actors.published import Cell
 from daemon.actors.recovery.clearing import clear_up
 from daemon.actors.recovery.known import Known
+from daemon.actors.recovery.networks import NetworkRecovery
 from daemon.actors.recovery.salvage import Salvage
 from daemon.actors.supervision import Supervision
+from daemon.actors.wiring import Wiring
 from daemon.configuration import Source
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
@@ -44,6 +51,7 @@ from daemon.images.content import Content
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import EventDraft, Journal, open_journal
 from daemon.journal.retention import Retention
+from daemon.networks.records import NETWORK_KIND
 from daemon.runtimes.discovery import wrappers_directory
 from daemon.runtimes.host import engine_id, read_host
 from daemon.runtimes.inotify import Inotify
@@ -66,6 +74,7 @@ class Engine:
     journal: Journal
     graph_driver: GraphDriver
     images: Images
+    networks: Networks
     containers: Containers
     execs: Execs
     inotify: Inotify
@@ -95,26 +104,30 @@ async def running_engine(
     """
     layout = Layout(settings.data_root, settings.exec_root)
     layout.make()
-    async with (
-        open_journal(settings.data_root / JOURNAL, Retention.of(settings)) as journal,
-        trio.open_nursery() as actors,
-    ):
-        if journal.set_aside is not None:
-            LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
-        salvage = Salvage(journal, layout, _rescued(settings))
-        known = await salvage.known()
-        host = LinuxConfigurationHost(source, wrappers_directory(settings))
-        configuration = await first_configuration(
-            settings, host, journal, known.runtimes, sweep=CONTAINER not in known.incomplete
-        )
-        supervision = Supervision(actors)
-        engine = _assemble(configuration, host, layout, journal, supervision)
-        await _recover(engine, known, salvage, supervision)
-        supervision.keep("configuration", _configuration_actor(engine, announcer).run)
-        try:
-            yield engine
-        finally:
-            actors.cancel_scope.cancel()
+    with Wiring.of(layout) as wiring:
+        async with (
+            open_journal(settings.data_root / JOURNAL, Retention.of(settings)) as journal,
+            trio.open_nursery() as actors,
+        ):
+            if journal.set_aside is not None:
+                LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
+            salvage = Salvage(journal, layout, _rescued(settings))
+            known = await salvage.known()
+            host = LinuxConfigurationHost(source, wrappers_directory(settings))
+            configuration = await first_configuration(
+                settings, host, journal, known.runtimes, sweep=CONTAINER not in known.incomplete
+            )
+            supervision = Supervision(actors)
+            wiring.keep(supervision)
+            engine = _assemble(configuration, host, layout, journal, supervision, wiring)
+            await _recover(engine, known, salvage, supervision, wiring)
+            supervision.keep(
+                "configuration", _configuration_actor(engine, announcer, supervision, wiring).run
+            )
+            try:
+                yield engine
+            finally:
+                actors.cancel_scope.cancel()
 
 
 def _rescued(settings: Settings) -> Path | None:
@@ -129,20 +142,34 @@ def _assemble(
     layout: Layout,
     journal: Journal,
     supervision: Supervision,
+    wiring: Wiring,
 ) -> Engine:
     settings = configuration.settings
     facts = host_facts()
     layers = OverlayLayers(settings.data_root / "overlay")
     graph_driver = OverlayDriver(settings.data_root / "overlay", layers)
-    finder = NamespaceFinder()
+    finder, others = NamespaceFinder(), OtherContainers()
     bundles = Bundles(layout, facts, finder.joined, settings.cgroup_parent or CGROUP_PARENT)
     own_profile = settings.seccomp_profile not in {"", "builtin"}  # the word is dockerd's
     profile = Path(settings.seccomp_profile) if own_profile else DEFAULT_PROFILE
     inotify = Inotify()
-    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify)
     cell = Cell(configuration)
+    own_id = engine_id(read_host().machine_id, settings.data_root)
+    networks = Networks(
+        LinuxNetworkHost(wiring.firewall.mailbox), journal, supervision, lambda: cell.current.settings, own_id
+    )
+    used = ContainerNetworks(
+        networks,
+        LinuxSandboxes(),
+        FirewallPublisher(wiring.firewall),
+        wiring.resolver,
+        wiring.ports,
+        others,
+        layout.sandboxes,
+    )
+    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify, used)
     containers = Containers(host, journal, supervision, lambda: cell.current.runtimes)
-    finder.containers = containers
+    finder.containers = others.containers = containers
 
     def users_of(image_id: str) -> Iterator[ImageUser]:
         return (
@@ -160,12 +187,13 @@ def _assemble(
         return (container.snapshot for container in containers)
 
     return Engine(
-        engine_id(read_host().machine_id, settings.data_root),
+        own_id,
         LiveConfiguration(cell, configuration_host, snapshots),
         facts,
         journal,
         graph_driver,
         images,
+        networks,
         containers,
         execs,
         inotify,
@@ -173,7 +201,9 @@ def _assemble(
     )
 
 
-def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationActor:
+def _configuration_actor(
+    engine: Engine, announcer: Announcer, supervision: Supervision, wiring: Wiring
+) -> ConfigurationActor:
     def event(configuration: Configuration) -> EventDraft:
         return reload_event(
             configuration,
@@ -185,12 +215,19 @@ def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationA
     def apply(configuration: Configuration) -> None:
         log.configure(configuration.settings.lowest_log_level, configuration.settings.log_format)
         engine.journal.retain(Retention.of(configuration.settings))
+        supervision.see_through("repair of the firewall", wiring.repair_firewall)
 
     return ConfigurationActor(engine.live, engine.journal, announcer, event, apply)
 
 
-async def _recover(engine: Engine, known: Known, salvage: Salvage, supervision: Supervision) -> None:
+async def _recover(
+    engine: Engine, known: Known, salvage: Salvage, supervision: Supervision, wiring: Wiring
+) -> None:
     """Show what the journal knows; its actors find out how each thing is now."""
+    networks = NetworkRecovery(
+        engine.networks, wiring.firewall, wiring.ports, wiring.resolver, salvage.layout.sandboxes
+    )
+    await networks.recover(known, clear=known.incomplete.isdisjoint({CONTAINER, NETWORK_KIND}))
     if salvage.rescued is not None:
         file = str(salvage.rescued)
         LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=file)

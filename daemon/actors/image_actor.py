@@ -27,12 +27,12 @@ from daemon.actors.mailbox import Request
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
 from daemon.failpoints import reached
 from daemon.graphdrivers import trees
-from daemon.graphdrivers.syscalls import sync_filesystem
 from daemon.images import digests
 from daemon.images.loading import Job
 from daemon.images.records import LayerRecord
 from daemon.images.spool import Spool
 from daemon.journal import Held, Ledger, Transaction
+from daemon.syscalls import sync_filesystem
 
 JOBS_AT_ONCE: Final = 4  # each has a child process that may fill a core and much memory
 _log = structlog.get_logger(__name__)

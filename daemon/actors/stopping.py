@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import Kill, Stop
+from daemon.actors.container.commands import Kill, Stop
 from daemon.actors.engine import Engine
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, NotFound, NotModified

@@ -14,6 +14,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from daemon import logoptions
+from daemon.configuration.bridge_checks import (
+    BRIDGE_KEYS,
+    check_bridge,
+    check_network_options,
+)
 from daemon.configuration.keys import value_of
 from daemon.configuration.network_checks import (
     address_problem,
@@ -21,6 +26,7 @@ from daemon.configuration.network_checks import (
     dns_option_problem,
     domain_problem,
     insecure_registry_problem,
+    link_problem,
     mirror_problem,
     pool_problem,
 )
@@ -65,6 +71,10 @@ def _each(problem_of: ProblemOf) -> Check:
                 yield f"[{i}]: {problem}"
 
     return check
+
+
+def _unless_empty(problem_of: ProblemOf) -> ProblemOf:
+    return lambda value: problem_of(value) if value else None
 
 
 def _one_of(*allowed: str) -> Check:
@@ -180,9 +190,16 @@ ALONE: Final[Mapping[str, Check]] = MappingProxyType(
         "max-concurrent-downloads": _at_least(0, "invalid max concurrent downloads:"),
         "max-concurrent-uploads": _at_least(0, "invalid max concurrent uploads:"),
         "max-download-attempts": _at_least(0, "invalid max download attempts:"),
-        "bip": _whole(lambda bip: cidr_problem(bip) if bip else None),
-        "default-address-pools": _each(pool_problem),
+        "bridge": _whole(link_problem),
+        "bip": _whole(_unless_empty(cidr_problem)),
+        "fixed-cidr": _whole(_unless_empty(cidr_problem)),
+        "default-gateway": _whole(_unless_empty(address_problem)),
+        "fixed-cidr-v6": _whole(_unless_empty(cidr_problem)),
+        "default-gateway-v6": _whole(_unless_empty(address_problem)),
+        "ip": _whole(_unless_empty(address_problem)),
         "mtu": _at_least(0, "invalid default MTU:"),
+        "default-address-pools": _each(pool_problem),
+        "default-network-opts": check_network_options,
         "tlscacert": _whole(_path_problem),
         "tlscert": _whole(_path_problem),
         "tlskey": _whole(_path_problem),
@@ -193,6 +210,7 @@ TOGETHER: Final[Mapping[tuple[str, ...], JointCheck]] = MappingProxyType(
         ("data-root", "exec-root"): _check_roots,
         ("runtimes", "default-runtime"): check_runtimes,
         ("log-driver", "log-opts"): _check_log_options,
+        BRIDGE_KEYS: check_bridge,
         ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey"): _check_tls,
     }
 )

@@ -13,7 +13,6 @@ from daemon.settings import Settings, TakesEffect
 from daemon.shapes import Field, fields_of
 from daemon.wire import config_name
 
-NO_BRIDGES: Final = "bridge networks do not exist yet"
 NO_PULLS: Final = "images cannot be pulled yet"
 INERT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -22,9 +21,6 @@ INERT: Final[Mapping[str, str]] = MappingProxyType(
         "max-concurrent-downloads": NO_PULLS,
         "max-concurrent-uploads": "images cannot be pushed yet",
         "max-download-attempts": NO_PULLS,
-        "bip": NO_BRIDGES,
-        "default-address-pools": NO_BRIDGES,
-        "mtu": NO_BRIDGES,
     }
 )
 ABSENT_FEATURES: Final = ("buildkit", "containerd-snapshotter")

@@ -19,6 +19,7 @@ DOMAIN_LETTERS: Final = 254
 HOST: Final = r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?"
 REGISTRY: Final = re.compile(rf"(?:{HOST}|\[[0-9a-f:.]+\])(?P<port>:[^:]*)?", re.IGNORECASE | re.ASCII)
 PORT: Final = re.compile(r"[0-9]{1,5}")
+LINK: Final = re.compile(r"(?!\.{1,2}$|lo$|all$|default$)[^\s/:%]{1,15}", re.ASCII)
 SCHEMES_WANTED: Final = "must use either 'https://' or 'http://'"
 
 
@@ -42,6 +43,11 @@ def domain_problem(domain: str) -> str | None:
     return None if valid else f"{domain} is not a valid domain"
 
 
+def link_problem(name: str) -> str | None:
+    """Say what is wrong with a link's name, for the kernel or for a path below /proc/sys/net."""
+    return None if LINK.fullmatch(name) else f"{name!r} is no link's name"
+
+
 def dns_option_problem(option: str) -> str | None:
     """Say what is wrong with a resolver option: it becomes a word of resolv.conf."""
     return None if len(option.split()) == 1 and option.isprintable() else f"{option!r} must be one word"
@@ -49,10 +55,11 @@ def dns_option_problem(option: str) -> str | None:
 
 def cidr_problem(network: str) -> str | None:
     """Say what is wrong with an address and its prefix length."""
-    return None if _network(network) else f"invalid CIDR address: {network}"
+    return None if network_of(network) else f"invalid CIDR address: {network}"
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network of an address with the length of its prefix, or None if it is no such text."""
     address, _, length = text.partition("/")
     if not PORT.fullmatch(length) or not _is_address(address) or "%" in address:
         return None  # a netmask, which Python takes, too
@@ -64,7 +71,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 def pool_problem(pool: AddressPool) -> str | None:
     """Say what is wrong with a pool of addresses."""
-    base = _network(pool.base)
+    base = network_of(pool.base)
     if base is None:
         return f'invalid base pool "{pool.base}": invalid CIDR address: {pool.base}'
     fits = 0 < pool.size <= base.max_prefixlen and pool.size >= base.prefixlen
@@ -95,7 +102,7 @@ def insecure_registry_problem(registry: str) -> str | None:
     """Say what is wrong with a registry, as host[:port] or as a network of such hosts."""
     if "://" in registry:
         return f"insecure registry {registry} should not contain '://'"
-    if _network(registry):
+    if network_of(registry):
         return None
     named = REGISTRY.fullmatch(registry)
     if named is None:

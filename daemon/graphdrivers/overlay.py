@@ -25,8 +25,9 @@ import orjson
 import structlog
 import trio
 
+from daemon import syscalls
 from daemon.errors import Failed
-from daemon.graphdrivers import syscalls, trees
+from daemon.graphdrivers import trees
 from daemon.graphdrivers.layers import DRIVER_NAME, OverlayLayers
 from daemon.graphdrivers.trees import delete_tree
 

@@ -25,7 +25,17 @@ RUNTIME_OF_A_RUN: Final = """
     WHERE kind = 'container' AND json_valid(CAST(body AS TEXT))
 """
 
-STEPS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({1: (RUNTIME_OF_A_RUN,)})
+NETWORKS_OF_A_CONTAINER: Final = """
+    UPDATE records SET body = CAST(json_set(CAST(body AS TEXT), '$.record.networks', CASE
+        WHEN CAST(body AS TEXT) ->> '$.record.host_config.network_mode' LIKE 'container:%' THEN json('{}')
+        ELSE json_object(CAST(body AS TEXT) ->> '$.record.host_config.network_mode', json('{}'))
+    END) AS BLOB)
+    WHERE kind = 'container' AND json_valid(CAST(body AS TEXT))
+"""
+
+STEPS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
+    {1: (RUNTIME_OF_A_RUN,), 2: (NETWORKS_OF_A_CONTAINER,)}
+)
 """The statements that lead from a version to the one after it."""
 
 VERSION: Final = max(STEPS) + 1

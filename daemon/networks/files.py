@@ -1,8 +1,9 @@
 """The texts of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf.
 
 Pure functions: whoever writes the files decides when, and reads the host's own beforehand.  A container on
-the host's network gets what the host has, with the client's additions; any other must not be sent to a name
-server on the host's loopback, which it cannot reach.
+the host's network gets what the host has, with the client's additions; one on networks with names asks this
+engine's resolver, which asks the host's; any other must not be sent to a name server on the host's loopback,
+which it cannot reach.
 
 Source: hosts(5), resolv.conf(5).
 """
@@ -14,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.errors import InvalidParameter
 from daemon.model import HostConfig
 
 _LOCAL_HOSTS: Final = """\
@@ -26,7 +27,8 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
 _LOOPBACK: Final = "127.0.0.1"
-_HOST_GATEWAY: Final = "host-gateway"
+HOST_GATEWAY: Final = "host-gateway"
+RESOLVER: Final = "127.0.0.11"  # where containers expect the names of their networks: Docker's
 # Where names are asked when the host has none but a resolver on its own loopback.
 FALLBACK_SERVERS: Final = ("8.8.8.8", "8.8.4.4")
 _COMMENT: Final = re.compile(r"[#;].*")
@@ -43,6 +45,8 @@ def hosts_text(
     *,
     domainname: str = "",
     addresses: Sequence[str] = (),
+    gateways: Sequence[str] = (),
+    links: Sequence[tuple[str, str]] = (),
     of_host: str | None = None,
 ) -> str:
     """Return /etc/hosts.
@@ -52,15 +56,18 @@ def hosts_text(
         host_config: its extra_hosts are added.
         domainname: makes the full name stand before the short one.
         addresses: the container's own, none without a network.
+        gateways: the host's on the bridge, which the extra host "host-gateway" means.
+        links: address and names of other containers.
         of_host: the host's file, for a container on the host's network; then nothing of the above is said.
 
     Raises:
         InvalidParameter: an extra host is malformed.
 
     """
-    extra = "".join(
-        f"{address}\t{name}\n" for name, address in map(parse_extra_host, host_config.extra_hosts or ())
-    )
+    pairs = [(address, names) for address, names in links]
+    for name, address in map(parse_extra_host, host_config.extra_hosts or ()):
+        pairs += [(one, name) for one in (gateways if address == HOST_GATEWAY else (address,))]
+    extra = "".join(f"{address}\t{names}\n" for address, names in pairs)
     if of_host is not None:
         return _ended(of_host) + extra
     names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
@@ -69,38 +76,47 @@ def hosts_text(
 
 
 def parse_extra_host(text: str) -> tuple[str, str]:
-    """Read one of ExtraHosts, "name:address" or "name=address", into (name, address).
+    """Read one of ExtraHosts, "name:address" or "name=address", into (name, address or `HOST_GATEWAY`).
 
     Raises:
         InvalidParameter: it is malformed.
-        NotImplementedHere: it asks for the gateway, which no network of this engine has yet.
 
     """
     found = re.fullmatch(r"([^\s:=#]+)[:=](\S+)", text)
     if found is None:
         raise InvalidParameter(f'bad format for add-host: "{text}"')
     name, address = found.groups()
-    if address == _HOST_GATEWAY:
-        raise NotImplementedHere(f'extra host "{text}": there is no {_HOST_GATEWAY} without bridge networks')
+    if address == HOST_GATEWAY:
+        return name, address
     try:
         return name, str(ipaddress.ip_address(address.strip("[]")))
     except ValueError:
         raise InvalidParameter(f'invalid IP address in add-host: "{address}"') from None
 
 
-def resolv_conf_text(host_config: HostConfig, of_host: str) -> str:
+def resolv_conf_text(host_config: HostConfig, of_host: str, *, asks_resolver: bool = False) -> str:
     """Return /etc/resolv.conf; `of_host` is the host's file, "" when it has none.
 
     What the client sets replaces the host's line of that kind; the single search domain "." means none.
+    A container that `asks_resolver` finds the names of its networks there, and by it everything else.
     """
     on_host_network = host_config.network_mode == "host"
     servers = host_config.dns or _servers(of_host, reachable_loopback=on_host_network)
+    if asks_resolver:
+        servers = (RESOLVER,)
     search = _values(of_host, "search") if not host_config.dns_search else list(host_config.dns_search)
     options = list(host_config.dns_options or _values(of_host, "options"))
+    if asks_resolver and not any(option.startswith("ndots:") for option in options):
+        options.append("ndots:0")  # a name without a dot is a container's, before any search domain
     lines = [f"nameserver {server}" for server in servers]
     lines += [f"search {' '.join(search)}"] if search and search != ["."] else []
     lines += [f"options {' '.join(options)}"] if options else []
     return "".join(f"{line}\n" for line in lines)
+
+
+def upstream_servers(host_config: HostConfig, of_host: str) -> tuple[str, ...]:
+    """Return whom the resolver asks for a container; it can reach the host's loopback."""
+    return tuple(host_config.dns or _servers(of_host, reachable_loopback=True))
 
 
 def check_dns(host_config: HostConfig) -> None:

@@ -56,6 +56,11 @@ class Layout:
         return self.exec_root / "exits"
 
     @property
+    def sandboxes(self) -> Path:
+        """The files of containers' network namespaces."""
+        return self.exec_root / "netns"
+
+    @property
     def containers(self) -> Path:
         """What all containers keep."""
         return self.data_root / "containers"
@@ -86,6 +91,7 @@ class Layout:
             self.bundles,
             self.exits,
             self.exec_sessions,
+            self.sandboxes,
             self.containers,
         ):
             private.mkdir(mode=0o700, exist_ok=True)

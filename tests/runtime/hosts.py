@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from daemon.actors.container.admission import Defaults, admit
+from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.bundle import Bundles
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.linux import LinuxHost
@@ -36,6 +37,7 @@ from tests.runtime.monitors import BUSYBOX, installed
 from tests.unit.actors.fakes import KILL, TERM, FakeHost
 from tests.unit.actors.world import a_record
 from tests.unit.runtimes.tables import a_table
+from tests.unwired import no_networks
 
 RUNTIMES: Final = ("crun", "runc")
 REAL_SECONDS: Final = 30
@@ -104,7 +106,7 @@ async def started(rig: Rig, record: ContainerRecord) -> AsyncGenerator[Started, 
     run = None
     try:
         with trio.fail_after(REAL_SECONDS):
-            run = await rig.host.create(record)
+            run, _ = await rig.host.create(record)
             stdio = rig.host.connect(record)
             await rig.host.start(record, run)
             try:
@@ -114,6 +116,13 @@ async def started(rig: Rig, record: ContainerRecord) -> AsyncGenerator[Started, 
     finally:
         await discarded(rig, record, run)
     assert rig.left(record) == []
+
+
+async def launched(rig: Rig, record: ContainerRecord) -> Run:
+    """Have a process created and started."""
+    run, _ = await rig.host.create(record)
+    await rig.host.start(record, run)
+    return run
 
 
 async def discarded(rig: Rig, record: ContainerRecord, run: Run | None = None) -> None:
@@ -142,7 +151,8 @@ class RealRig:
         _make_image(layers.path(CHAIN))
         driver = OverlayDriver(layout.data_root / "overlay", layers)
         bundles = Bundles(layout, FACTS, lambda _: {})
-        host = LinuxHost(layout, driver, SeccompProfiles(FACTS), bundles, Inotify())
+        networks = no_networks(root / "netns")
+        host = LinuxHost(layout, driver, SeccompProfiles(FACTS), bundles, Inotify(), networks)
         return cls(root, installed(runtime), host)
 
     def record(self, *command: str, **changes: Any) -> ContainerRecord:
@@ -196,7 +206,7 @@ class ProgrammedHost(FakeHost):
 
     live: set[str] = attrs.field(factory=set, init=False)
 
-    async def create(self, record: ContainerRecord) -> Run:
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
         if record.path == "/nonesuch":
             self.faults["create"] = RuntimeFailed("create", "/nonesuch: no such file or directory")
         self.obeys = frozenset({KILL, TERM} if (record.path, *record.args) == OBEDIENT else {KILL})

@@ -15,7 +15,7 @@ from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
 from daemon.runtimes.stages import Stages, show_in
 from daemon.runtimes.table import LockedRuntime
-from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, started
+from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, launched, started
 
 pytestmark = pytest.mark.runtime
 
@@ -43,8 +43,7 @@ async def test_what_a_container_has_written_is_there_when_it_runs_again(real: Re
     with trio.fail_after(REAL_SECONDS):
         try:
             for code in (0, 3):
-                run = await real.host.create(record)
-                await real.host.start(record, run)
+                run = await launched(real, record)
                 assert await real.host.wait(record, run) == Exit(code)
                 await real.host.clean_up(record, run)
         finally:
@@ -130,7 +129,7 @@ async def test_what_cannot_be_executed_has_a_shells_exit_code(real: RealRig, pat
     with trio.fail_after(REAL_SECONDS):
         try:
             with pytest.raises(RuntimeFailed) as raised:
-                await real.host.start(record, await real.host.create(record))
+                await launched(real, record)
         finally:
             await discarded(real, record)
     assert launch_failure(raised.value)[1] == code
@@ -157,6 +156,6 @@ async def test_what_has_no_process_has_neither_terminal_nor_stdio(real: RealRig)
 async def test_a_container_that_is_created_only_can_be_cleaned_up(real: RealRig) -> None:
     record = real.record(*DEAF)
     with trio.fail_after(REAL_SECONDS):
-        run = await real.host.create(record)
+        run, _ = await real.host.create(record)
         await discarded(real, record, run)
     assert real.left(record) == []

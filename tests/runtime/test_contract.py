@@ -8,7 +8,7 @@ import trio
 from daemon.errors import RuntimeFailed
 from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
-from tests.runtime.hosts import DEAF, OBEDIENT, REAL_SECONDS, Rig, discarded, started
+from tests.runtime.hosts import DEAF, OBEDIENT, REAL_SECONDS, Rig, discarded, launched, started
 from tests.unit.actors.fakes import KILL, TERM
 
 
@@ -111,7 +111,7 @@ async def test_a_missing_executable_is_told_and_leaves_nothing(rig: Rig) -> None
     with trio.fail_after(REAL_SECONDS):
         try:
             with pytest.raises(RuntimeFailed) as raised:
-                await rig.host.start(record, await rig.host.create(record))
+                await launched(rig, record)
         finally:
             await discarded(rig, record)
     assert launch_failure(raised.value)[1] == 127
@@ -128,7 +128,7 @@ async def test_a_container_runs_again_after_it_was_cleaned_up(rig: Rig) -> None:
 async def test_a_container_whose_clean_up_failed_runs_again(rig: Rig) -> None:
     record = rig.record("sh", "-c", "exit 3")
     with trio.fail_after(REAL_SECONDS):
-        run = await rig.host.create(record)
+        run, _ = await rig.host.create(record)
         await rig.host.start(record, run)
         await rig.host.wait(record, run)
     async with started(rig, record) as container:

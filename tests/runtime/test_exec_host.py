@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.containers import new_id
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.linux import LinuxExecHost

@@ -132,7 +132,7 @@ async def test_a_full_log_becomes_an_old_file_when_its_container_starts_again(re
     with trio.fail_after(REAL_SECONDS):
         try:
             for _ in range(7):
-                run = await real.host.create(record)
+                run, _ = await real.host.create(record)
                 await real.host.start(record, run)
                 await real.host.wait(record, run)
                 await real.host.clean_up(record, run)

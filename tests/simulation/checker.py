@@ -14,8 +14,8 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.container.states import State
 from daemon.errors import (
     Conflict,
     EngineError,

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     Attach,
     ForceRemove,
     Kill,

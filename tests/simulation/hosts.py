@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container
+from daemon.actors.container.attachments import NOWHERE, Attachments
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
@@ -83,7 +84,7 @@ class Hands:
 class SimulatedHost(Hands):
     """A `ContainerHost` on the machine."""
 
-    async def create(self, record: ContainerRecord) -> Run:
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
         traces, process = self.machine.of[record.id], None
         with self.machine.exclusively(record.id, "create"):
             try:
@@ -98,7 +99,7 @@ class SimulatedHost(Hands):
                 if process is not None and not self.dead:
                     self.machine.destroy(process)
                 raise
-        return process.run
+        return process.run, NOWHERE
 
     def _expect_clean(self, container_id: str) -> None:
         traces = self.machine.of[container_id]
@@ -167,6 +168,19 @@ class SimulatedHost(Hands):
         if process is None:
             raise RuntimeFailed("state", "container does not exist")
         return process
+
+    async def join_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        return attachments
+
+    async def leave_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        return attachments
+
+    async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
+        await self.machine.chance.pause()
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         with self.machine.exclusively(record.id, "clean up"):

@@ -19,8 +19,10 @@ import attrs
 
 from daemon.actors import mailbox, published
 from daemon.actors.container import actor, changes, effects, lifecycle, snapshot
-from daemon.actors.container.lifecycle import Effect, State
-from daemon.actors.container.messages import Exited, ForceRemove, GraceExpired, Kill, Start, Stop
+from daemon.actors.container.commands import ForceRemove, Kill, Start, Stop
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.reports import Exited, GraceExpired
+from daemon.actors.container.states import ENDED, State
 from daemon.actors.exec import actor as exec_actor
 from tests.simulation.hosts import Faults
 
@@ -129,7 +131,7 @@ MUTANTS: Final = (
     Mutant("a removal is not taken up again", actor, "RESUME", without(State.REMOVING)),
     Mutant("a stop by hand is not remembered", changes, "CHANGES", without(Stop, Kill)),
     Mutant("a stop is answered before the end", actor, "SETTLED",
-           row(Stop, lifecycle.ENDED | {State.STOPPING})),
+           row(Stop, ENDED | {State.STOPPING})),
     Mutant("the exit of what is being stopped is lost", lifecycle, "TABLE",
            row((State.STOPPING, Exited), (State.STOPPING, ()))),
     Mutant("a start does not wait for the clean-up", lifecycle, "TABLE",

@@ -11,7 +11,7 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import ForceRemove, Stop
+from daemon.actors.container.commands import ForceRemove, Stop
 from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.errors import Failed, Unavailable
 from daemon.journal import Record

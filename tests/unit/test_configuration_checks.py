@@ -69,6 +69,50 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"bip": "172.17.0.1"}, "bip: invalid CIDR address: 172.17.0.1"),
     ({"bip": "172.17.0.1/33"}, "bip: invalid CIDR address: 172.17.0.1/33"),
     ({"bip": "172.17.0.1/255.255.0.0"}, "bip: invalid CIDR address: 172.17.0.1/255.255.0.0"),
+    ({"bip": "fd00::1/64"}, "bip: fd00::/64 is not an IPv4 network"),
+    ({"bip": "10.0.0.1/31"}, "bip: 10.0.0.0/31 is too small for a gateway and a container"),
+    ({"bip": "10.0.0.0/24"}, "bip: 10.0.0.0 is no address of a host"),
+    ({"bridge": "a/b"}, "bridge: 'a/b' is no link's name"),
+    ({"bridge": "0123456789abcdef"}, "bridge: '0123456789abcdef' is no link's name"),
+    ({"bridge": "lo"}, "bridge: 'lo' is no link's name"),
+    ({"fixed-cidr": "x"}, "fixed-cidr: invalid CIDR address: x"),
+    (
+        {"bip": "10.0.0.1/24", "fixed-cidr": "10.0.1.0/25"},
+        "fixed-cidr: 10.0.1.0/25 is not within 10.0.0.0/24, the network of bip",
+    ),
+    ({"default-gateway": "x"}, "default-gateway: x is not an ip address"),
+    (
+        {"default-gateway": "10.0.0.2"},
+        "default-gateway: needs bip or fixed-cidr, to say whose gateway it is",
+    ),
+    (
+        {"bip": "10.0.0.1/24", "default-gateway": "10.0.1.2"},
+        "default-gateway: 10.0.1.2 is no address of a host in 10.0.0.0/24",
+    ),
+    (
+        {"fixed-cidr": "10.0.0.0/24", "default-gateway": "10.0.0.255"},
+        "default-gateway: 10.0.0.255 is no address of a host in 10.0.0.0/24",
+    ),
+    (
+        {"bip": "10.0.0.1/24", "default-gateway": "10.0.0.1"},
+        "default-gateway: 10.0.0.1 is the bridge's own address: leave it out",
+    ),
+    ({"fixed-cidr-v6": "fd00::/64"}, "fixed-cidr-v6: needs ipv6"),
+    ({"ipv6": True, "fixed-cidr-v6": "10.0.0.0/8"}, "fixed-cidr-v6: 10.0.0.0/8 is not an IPv6 network"),
+    (
+        {"ipv6": True, "default-gateway-v6": "fd00::2"},
+        "default-gateway-v6: needs fixed-cidr-v6, to say whose gateway it is",
+    ),
+    ({"ip": "::1"}, "ip: ::1 is not an IPv4 address"),
+    ({"ip": "x"}, "ip: x is not an ip address"),
+    (
+        {"default-network-opts": {"bridged": {}}},
+        "default-network-opts.bridged: there is no such network driver",
+    ),
+    (
+        {"default-network-opts": {"bridge": {"a": 1}}},
+        "default-network-opts.bridge.a: expected string, got int",
+    ),
 ]
 
 
@@ -94,6 +138,14 @@ def test_an_option_of_the_resolver_cannot_bring_a_line_of_its_own() -> None:
 )
 def test_a_pool_no_network_can_be_cut_from_is_refused(pool: dict[str, Any], problem: str) -> None:
     assert problems({"default-address-pools": [pool]}) == (f"default-address-pools[0]{problem}",)
+
+
+def test_a_bridge_with_everything_said_is_accepted() -> None:
+    four = {"bip": "10.0.0.1/24", "fixed-cidr": "10.0.0.128/25", "default-gateway": "10.0.0.2"}
+    six = {"ipv6": True, "fixed-cidr-v6": "fd00::/64", "default-gateway-v6": "fd00::2"}
+    more = {"bridge": "br0", "ip": "127.0.0.1", "icc": False, "ip-masq": False, "mtu": 1400}
+    opts = {"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1400"}}}
+    assert problems({**four, **six, **more, **opts}) == ()
 
 
 @pytest.mark.parametrize(

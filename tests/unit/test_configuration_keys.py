@@ -59,8 +59,6 @@ def test_the_defaults_warn_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("file", "warning"),
     [
-        ({"bip": "10.0.0.1/8"}, "bip: has no effect: bridge networks do not exist yet"),
-        ({"mtu": 1400}, "mtu: has no effect: bridge networks do not exist yet"),
         (
             {"max-concurrent-downloads": 1},
             "max-concurrent-downloads: has no effect: images cannot be pulled yet",

@@ -24,21 +24,15 @@ from daemon.actors.container.changes import changed
 from daemon.actors.container.effects import Effects
 from daemon.actors.container.events import Transition, events_of
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import (
-    BEFORE_COMMIT,
-    DEFEATED,
-    FAILS,
-    RESUME,
-    SETTLED,
-    Effect,
-    State,
-    step,
-)
-from daemon.actors.container.messages import DeleteFailed
+from daemon.actors.container.lifecycle import BEFORE_COMMIT, Effect, step
 from daemon.actors.container.names import name_conflict
 from daemon.actors.container.refusals import refusal
+from daemon.actors.container.reports import DeleteFailed
 from daemon.actors.container.restarting import as_told
+from daemon.actors.container.resuming import RESUME
+from daemon.actors.container.settling import DEFEATED, FAILS, SETTLED
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
 from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable

@@ -8,7 +8,8 @@ import attrs
 import structlog
 import trio
 
-from daemon.actors.container.messages import GivenUp, StartAgain
+from daemon.actors.container.commands import StartAgain
+from daemon.actors.container.reports import GivenUp
 from daemon.actors.container.restarting import LONGEST_BACKOFF_NS, NANOSECONDS
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.mailbox import Mailbox

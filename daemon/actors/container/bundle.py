@@ -11,6 +11,7 @@ import attrs
 import orjson
 
 from daemon.actors.container.health import check_of
+from daemon.actors.container.networking.naming import SHORT_ID, NetworkFacts
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.model import ExecConfig
 from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
@@ -44,11 +45,16 @@ class Bundles:
 
     layout: Layout
     facts: HostFacts
-    joined_namespaces: Callable[[ContainerRecord], Mapping[str, Path]]
+    joined_namespaces: Callable[[ContainerRecord], dict[str, Path]]
     cgroup_parent: str = CGROUP_PARENT
 
     def inputs(
-        self, record: ContainerRecord, rootfs: Path, seccomp: Seccomp | None, devices: Devices
+        self,
+        record: ContainerRecord,
+        rootfs: Path,
+        seccomp: Seccomp | None,
+        devices: Devices,
+        sandbox: Path | None = None,
     ) -> SpecInputs:
         """Gather what the container's spec is made from.
 
@@ -73,10 +79,17 @@ class Bundles:
             seccomp=seccomp,
             devices=devices.nodes,
             block_devices=devices.block,
-            joined=self.joined_namespaces(record),
+            joined=self.joined_namespaces(record) | ({"network": sandbox} if sandbox else {}),
         )
 
-    def write(self, record: ContainerRecord, rootfs: Path, seccomp: Seccomp | None, devices: Devices) -> None:
+    def write(
+        self,
+        record: ContainerRecord,
+        rootfs: Path,
+        seccomp: Seccomp | None,
+        devices: Devices,
+        facts: NetworkFacts,
+    ) -> None:
         """Write bundle and files of a new run.
 
         Raises:
@@ -84,10 +97,10 @@ class Bundles:
             OSError: the disk refuses.
 
         """
-        inputs = self.inputs(record, rootfs, seccomp, devices)
+        inputs = self.inputs(record, rootfs, seccomp, devices, facts.sandbox)
         for directory in (record.config.working_dir, *(record.config.volumes or ())):
             ensure_in_root(rootfs, directory)
-        self._write_files(record, inputs.hostname)
+        self.write_names(record, facts)
         replace_private(self.layout.record(record.id), to_record(record))
         _delete(self.layout.exits / record.id)
         bundle = self.layout.bundle(record.id)
@@ -133,13 +146,30 @@ class Bundles:
     def _cgroup(self, record: ContainerRecord) -> str:
         return cgroups_path(record.id, record.host_config.cgroup_parent or self.cgroup_parent)
 
-    def _write_files(self, record: ContainerRecord, hostname: str) -> None:
+    def write_names(self, record: ContainerRecord, facts: NetworkFacts) -> None:
+        """Write the files that are mounted over the container's own; one that runs sees them change.
+
+        Raises:
+            OSError: the disk refuses.
+
+        """
         host_config = record.host_config
+        hostname = record.config.hostname or record.id[:SHORT_ID]
         of_host = HOST_HOSTS.read_text() if host_config.network_mode == "host" else None
         texts = {
             "hostname": hostname_text(hostname),
-            "hosts": hosts_text(hostname, host_config, domainname=record.config.domainname, of_host=of_host),
-            "resolv.conf": resolv_conf_text(host_config, HOST_RESOLV_CONF.read_text()),
+            "hosts": hosts_text(
+                hostname,
+                host_config,
+                domainname=record.config.domainname,
+                addresses=facts.addresses,
+                gateways=facts.gateways,
+                links=facts.links,
+                of_host=of_host,
+            ),
+            "resolv.conf": resolv_conf_text(
+                host_config, HOST_RESOLV_CONF.read_text(), asks_resolver=facts.asks_resolver
+            ),
         }
         directory = self.layout.container(record.id)
         directory.mkdir(mode=0o700, exist_ok=True)

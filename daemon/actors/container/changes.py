@@ -12,34 +12,39 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.health import at_end, at_start, check_of, judged
-from daemon.actors.container.lifecycle import AT_REST, State
-from daemon.actors.container.messages import (
-    CleanedUp,
-    DeleteFailed,
-    Exited,
+from daemon.actors.container.attachments import NOWHERE
+from daemon.actors.container.commands import (
     ForceRemove,
-    Frozen,
-    GivenUp,
-    Initialized,
     Kill,
-    LaunchFailed,
-    Lost,
-    Probed,
-    Relapsed,
     Rename,
     Restart,
     Revive,
     Signal,
     Start,
     StartAgain,
-    Started,
     Stop,
+)
+from daemon.actors.container.health import at_end, at_start, check_of, judged
+from daemon.actors.container.reports import (
+    CleanedUp,
+    Connected,
+    DeleteFailed,
+    Disconnected,
+    Exited,
+    Frozen,
+    GivenUp,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Probed,
+    Relapsed,
+    Started,
     Thawed,
     Updated,
 )
 from daemon.actors.container.restarting import EXIT_UNKNOWN, asks_to_end, next_backoff_ns
 from daemon.actors.container.snapshot import OPERATIONS, ContainerSnapshot
+from daemon.actors.container.states import AT_REST, State
 
 UNKNOWN_TEXT: Final = "the exit code is not known: the container's monitor ended without leaving it"
 
@@ -67,7 +72,7 @@ def _signal(now: ContainerSnapshot, message: Signal) -> dict[str, Any]:
 
 
 def _initialized(_: ContainerSnapshot, message: Initialized) -> dict[str, Any]:
-    return {"run": message.run}
+    return {"run": message.run, "attachments": message.attachments}
 
 
 def _started(now: ContainerSnapshot, message: Started) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def _relapsed(now: ContainerSnapshot, message: Relapsed) -> dict[str, Any]:
 
 
 def _cleaned_up(_: ContainerSnapshot, __: CleanedUp) -> dict[str, Any]:
-    return {"run": None}
+    return {"run": None, "attachments": NOWHERE}
 
 
 def _failed(_: ContainerSnapshot, message: DeleteFailed | GivenUp) -> dict[str, Any]:
@@ -136,6 +141,22 @@ def _failed(_: ContainerSnapshot, message: DeleteFailed | GivenUp) -> dict[str, 
 
 def _renamed(now: ContainerSnapshot, message: Rename) -> dict[str, Any]:
     return {"record": attrs.evolve(now.record, name=message.name)}
+
+
+def _connected(now: ContainerSnapshot, message: Connected) -> dict[str, Any]:
+    networks = {**now.record.networks, message.network: message.endpoint}
+    return {"record": attrs.evolve(now.record, networks=networks), **_attached(now, message)}
+
+
+def _disconnected(now: ContainerSnapshot, message: Disconnected) -> dict[str, Any]:
+    networks = {name: wish for name, wish in now.record.networks.items() if name != message.network}
+    return {"record": attrs.evolve(now.record, networks=networks), **_attached(now, message)}
+
+
+def _attached(now: ContainerSnapshot, message: Connected | Disconnected) -> dict[str, Any]:
+    if message.attachments is None or message.run != now.run:  # that run is over
+        return {}
+    return {"attachments": message.attachments}
 
 
 def _updated(now: ContainerSnapshot, message: Updated) -> dict[str, Any]:
@@ -166,6 +187,8 @@ CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]
         DeleteFailed: _failed,
         Rename: _renamed,
         Updated: _updated,
+        Connected: _connected,
+        Disconnected: _disconnected,
     }
 )
 

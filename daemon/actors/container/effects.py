@@ -15,10 +15,14 @@ import attrs
 import structlog
 import trio
 
+from daemon.actors.container.attachments import NOWHERE
 from daemon.actors.container.backoff import BackOff
+from daemon.actors.container.commands import Remove
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import Effect, State
-from daemon.actors.container.messages import (
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.memberships import Memberships
+from daemon.actors.container.probing import Probing
+from daemon.actors.container.reports import (
     CleanedUp,
     Deleted,
     DeleteFailed,
@@ -29,17 +33,16 @@ from daemon.actors.container.messages import (
     Initialized,
     LaunchFailed,
     Lost,
-    Remove,
     Started,
     Thawed,
     ThawFailed,
     WriteAgain,
 )
-from daemon.actors.container.probing import Probing
 from daemon.actors.container.runtasks import RunTasks
 from daemon.actors.container.sessions import Sessions
 from daemon.actors.container.signals import grace_seconds, signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.container.updates import Updates
 from daemon.actors.mailbox import Event, Mailbox
 from daemon.actors.published import Cell
@@ -72,6 +75,7 @@ class Effects:
     _back_off: BackOff = attrs.field(init=False)
     _of_run: RunTasks = attrs.field(init=False)
     _updates: Updates = attrs.field(init=False)
+    _memberships: Memberships = attrs.field(init=False)
     _reminding: bool = attrs.field(default=False, init=False)
     _performers: Mapping[Effect, Callable[[Any], object]] = attrs.field(init=False)
 
@@ -79,6 +83,7 @@ class Effects:
         self._of_run = RunTasks(self.tasks)
         self._back_off = BackOff(self.cell, self.mailbox, self.runtimes, self.tasks)
         self._updates = Updates(self.cell, self.mailbox, self.host, self.tasks)
+        self._memberships = Memberships(self.cell, self.mailbox, self.host, self.tasks)
         self._sessions = Sessions(lambda: self.host.connect(self._record))
         self._performers = {
             Effect.LAUNCH: self._start_launch,
@@ -100,6 +105,8 @@ class Effects:
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
             Effect.UPDATE: self._updates.begin,
+            Effect.CHANGE_NETWORKS: self._memberships.begin,
+            Effect.TELL_NAME: lambda _: self._memberships.renamed(),
             Effect.POSTPONE: lambda _: None,
         }
 
@@ -137,13 +144,14 @@ class Effects:
     async def _live(self, scope: trio.CancelScope) -> None:
         """See one run through, from nothing to its exit."""
         run: Run | None = None
+        attachments = NOWHERE
         try:
             with scope:  # only this can be broken off: once there is a process, it is killed
-                run = await self.host.create(self._record)
+                run, attachments = await self.host.create(self._record)
             if run is None:
                 raise Conflict(f"container {self._record.id} was stopped before it had started")
             self._keep_log()  # before there can be any output
-            await self.mailbox.ask(Initialized(run))
+            await self.mailbox.ask(Initialized(run, attachments))
             await unless(partial(self.host.process_ended, run), partial(self.host.start, self._record, run))
             await self.mailbox.ask(Started(self.now_ns()))
         except EngineError as failure:

@@ -13,29 +13,28 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors.container.lifecycle import BETWEEN_RUNS, Effect
-from daemon.actors.container.messages import (
-    Attach,
+from daemon.actors.container.commands import Attach, Note, Rename, Resize, Restart, Stop
+from daemon.actors.container.lifecycle import Effect
+from daemon.actors.container.reports import (
+    Connected,
     Deleted,
+    Disconnected,
     Exited,
     Frozen,
     Lost,
-    Note,
     Probed,
     Relapsed,
-    Rename,
-    Resize,
-    Restart,
     Started,
-    Stop,
     Thawed,
     Updated,
 )
 from daemon.actors.container.signals import signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import BETWEEN_RUNS
 from daemon.journal import EventDraft
 
 Named = Iterable[tuple[str, dict[str, str]]]
+Drafts = Iterable[EventDraft]
 NANOSECONDS: Final = 1_000_000_000
 OBSERVED_LATE: Final = MappingProxyType({"observedAtRecovery": "true"})  # the end came while no engine ran
 
@@ -67,7 +66,9 @@ def events_of(transition: Transition) -> tuple[EventDraft, ...]:
     """Return the events that `transition` commits."""
     told = OF_MESSAGE.get(type(transition.message))
     named = [*_signals(transition), *(told(transition) if told else ())]
-    return tuple(draft(transition.after.record, action, attributes) for action, attributes in named)
+    own = [draft(transition.after.record, action, attributes) for action, attributes in named]
+    of_networks = OF_NETWORKS.get(type(transition.message))
+    return (*(of_networks(transition) if of_networks else ()), *own)
 
 
 def _signals(transition: Transition) -> Named:
@@ -125,6 +126,36 @@ def _resized(transition: Transition) -> Named:
     yield "resize", {"height": str(transition.message.height), "width": str(transition.message.width)}
 
 
+def _network(action: str, network_id: str, name: str, driver: str, container_id: str) -> EventDraft:
+    attributes = {"container": container_id, "name": name, "type": driver}
+    return EventDraft("network", action, network_id, attributes)
+
+
+def _all_networks(action: str) -> Callable[[Transition], Drafts]:
+    """Make a teller of an event for each network that the run is in."""
+
+    def tell(transition: Transition) -> Drafts:
+        for attachment in transition.before.attachments.networks:
+            lease = attachment.lease
+            yield _network(action, lease.network_id, lease.network_name, lease.driver, transition.after.id)
+
+    return tell
+
+
+def _connected(transition: Transition) -> Drafts:
+    before, after = transition.before.attachments, transition.after.attachments
+    for attachment in after.networks:
+        if before.named(attachment.lease.network_id) is None:
+            lease = attachment.lease
+            yield _network("connect", lease.network_id, lease.network_name, lease.driver, transition.after.id)
+
+
+def _disconnected(transition: Transition) -> Drafts:
+    message = transition.message
+    if message.network_id:  # or else it is gone, and there is nothing to tell about
+        yield _network("disconnect", message.network_id, message.network, message.driver, transition.after.id)
+
+
 def _noted(transition: Transition) -> Named:
     yield transition.message.action, dict(transition.message.attributes)
 
@@ -156,3 +187,15 @@ OF_MESSAGE: Final[Mapping[type, Callable[[Transition], Named]]] = MappingProxyTy
         Note: _noted,
     }
 )
+
+OF_NETWORKS: Final[Mapping[type, Callable[[Transition], Drafts]]] = MappingProxyType(
+    {
+        Started: _all_networks("connect"),
+        Exited: _all_networks("disconnect"),
+        Lost: _all_networks("disconnect"),
+        Relapsed: _all_networks("disconnect"),
+        Connected: _connected,
+        Disconnected: _disconnected,
+    }
+)
+"""Events about networks; they come before the container's own, as dockerd has them since version 23."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import trio
 
+from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
@@ -18,8 +19,8 @@ from daemon.runtimes.base import Exit, ProbeOutcome, Run
 class ContainerHost(Protocol):
     """The host, as one container sees it."""
 
-    async def create(self, record: ContainerRecord) -> Run:
-        """Make the root filesystem and the bundle, and have the process created but not started.
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
+        """Make root filesystem, bundle and network, and have the process created but not started.
 
         If it fails or is cancelled, no process is left; the rest is `clean_up`'s.
 
@@ -71,8 +72,31 @@ class ContainerHost(Protocol):
 
         """
 
+    async def join_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        """Bring what runs into one more of the record's networks; return what it has then.
+
+        Raises:
+            EngineError: it cannot be there; then nothing has changed.
+
+        """
+
+    async def leave_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        """Take what runs out of a network, by its name; return what it has left.
+
+        Raises:
+            EngineError: the kernel refuses.
+
+        """
+
+    async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
+        """Have the container found by its new name."""
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
-        """Leave nothing of the run: process, monitor, cgroup, mount, bundle."""
+        """Leave nothing of the run: process, monitor, cgroup, mount, bundle, place in a network."""
 
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container: writable layer, log, files."""

@@ -2,10 +2,8 @@
 
 Everything that decides what a container may do next is in this file.  A pair of state and
 message that the table lacks is refused, with the text of `REFUSALS`.  The actor performs the
-effects; no handler looks at a state to decide anything.
-
-The states are libpod's (libpod/define/containerstate.go names them), plus RESUMING, RELAPSED and
-RESTARTING, DEAD (Docker's word for a removal that failed) and REMOVED.
+effects; no handler looks at a state to decide anything.  `states.py` says what the states are,
+`settling.py` when a command has been carried out, `resuming.py` where a restart takes up again.
 """
 
 from __future__ import annotations
@@ -15,25 +13,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     Attach,
-    CleanedUp,
-    Deleted,
-    DeleteFailed,
-    Exited,
+    Connect,
+    Disconnect,
     ForceRemove,
-    FreezeFailed,
-    Frozen,
-    GivenUp,
-    GraceExpired,
-    Initialized,
     Kill,
-    LaunchFailed,
-    Lost,
     Note,
     Pause,
-    Probed,
-    Relapsed,
     Remove,
     Rename,
     Resize,
@@ -42,37 +29,43 @@ from daemon.actors.container.messages import (
     Signal,
     Start,
     StartAgain,
-    Started,
     Stop,
-    Thawed,
-    ThawFailed,
     Unpause,
     Update,
+)
+from daemon.actors.container.reports import (
+    CleanedUp,
+    Connected,
+    Deleted,
+    DeleteFailed,
+    Disconnected,
+    Exited,
+    FreezeFailed,
+    Frozen,
+    GivenUp,
+    GraceExpired,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Probed,
+    Relapsed,
+    Started,
+    Thawed,
+    ThawFailed,
     Updated,
     WriteAgain,
 )
+from daemon.actors.container.states import (
+    ALIVE,
+    AT_REST,
+    BETWEEN_RUNS,
+    CLEARING,
+    LAUNCHING,
+    PERMANENT,
+    UPDATABLE,
+    State,
+)
 from daemon.actors.mailbox import Command, Event
-
-
-class State(enum.Enum):
-    """Where a container is in its life."""
-
-    CONFIGURED = "configured"  # has never run
-    STARTING = "starting"  # its root filesystem, bundle and process are being made
-    INITIALIZED = "initialized"  # the process exists and is being let go
-    RUNNING = "running"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    RESUMING = "resuming"
-    STOPPING = "stopping"  # has been told to end
-    STOPPED = "stopped"  # has ended; what the run left is being cleared away
-    UNKNOWN = "unknown"  # has ended, nobody knows how; being cleared away
-    RELAPSED = "relapsed"  # has ended and will be started again; being cleared away
-    RESTARTING = "restarting"  # waits for its next start
-    EXITED = "exited"  # has ended, nothing of the run is left
-    REMOVING = "removing"
-    DEAD = "dead"  # could not be removed
-    REMOVED = "removed"
 
 
 class Effect(enum.Enum):
@@ -97,6 +90,8 @@ class Effect(enum.Enum):
     OPEN_SESSION = enum.auto()
     RESIZE = enum.auto()
     UPDATE = enum.auto()  # what runs, then the record
+    CHANGE_NETWORKS = enum.auto()  # the same
+    TELL_NAME = enum.auto()  # to the networks
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
@@ -110,13 +105,6 @@ Message = type[Command[Any]] | type[Event]
 Step = tuple[State, tuple[Effect, ...]]
 
 S, E = State, Effect
-LAUNCHING: Final = (S.STARTING, S.INITIALIZED)
-ALIVE: Final = (S.RUNNING, S.PAUSING, S.PAUSED, S.RESUMING)
-CLEARING: Final = (S.STOPPED, S.UNKNOWN)
-AT_REST: Final = (S.CONFIGURED, S.EXITED)
-BETWEEN_RUNS: Final = (S.RELAPSED, S.RESTARTING)
-UPDATABLE: Final = (*AT_REST, *ALIVE, S.STOPPING, *CLEARING, *BETWEEN_RUNS)
-PERMANENT: Final = tuple(state for state in State if state is not S.REMOVED)
 
 
 def _stay(states: tuple[State, ...], message: Message, *effects: Effect) -> dict[tuple[State, Message], Step]:
@@ -214,77 +202,24 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
 
     # what changes no state
     **_stay((*ALIVE, S.STOPPING), Resize, E.RESIZE),
-    **_stay(PERMANENT, Rename),
+    **_stay(PERMANENT, Rename, E.TELL_NAME),
     **_stay(UPDATABLE, Update, E.UPDATE),
     **_stay(UPDATABLE, Updated),
     **_stay(LAUNCHING, Update, E.POSTPONE),  # what is being launched has been read already
     **_stay(LAUNCHING, Updated, E.POSTPONE),
+    **_stay(UPDATABLE, Connect, E.CHANGE_NETWORKS),
+    **_stay(UPDATABLE, Disconnect, E.CHANGE_NETWORKS),
+    **_stay(LAUNCHING, Connect, E.POSTPONE),
+    **_stay(LAUNCHING, Disconnect, E.POSTPONE),
+    **_stay(UPDATABLE, Connected),
+    **_stay(UPDATABLE, Disconnected),
+    **_stay(LAUNCHING, Connected, E.POSTPONE),
+    **_stay(LAUNCHING, Disconnected, E.POSTPONE),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),
 })
 # fmt: on
-
-ENDED: Final = frozenset({S.STOPPED, S.UNKNOWN, S.EXITED, S.REMOVED})
-
-SETTLED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
-    {
-        Start: frozenset({S.RUNNING}) | ENDED,
-        Restart: frozenset({S.RUNNING}) | ENDED,
-        Stop: ENDED,
-        Kill: ENDED,
-        Signal: frozenset(State),  # done when it is sent, even if it came to a `Kill`
-        Pause: frozenset({S.PAUSED}),
-        Unpause: frozenset({S.RUNNING}),
-        Remove: frozenset({S.REMOVED}),
-        ForceRemove: frozenset({S.REMOVED}),
-    }
-)
-"""The states in which a command has been carried out; a command not listed is done at once."""
-
-FAILS: Final[Mapping[type[Event], tuple[type[Command[Any]], ...]]] = MappingProxyType(
-    {
-        LaunchFailed: (Start, Restart),
-        FreezeFailed: (Pause,),
-        ThawFailed: (Unpause,),
-        DeleteFailed: (Remove, ForceRemove),
-    }
-)
-"""Whose failure a report is: the open commands that are answered with its error."""
-
-DEFEATED: Final[Mapping[type[Command[Any]], frozenset[State]]] = MappingProxyType(
-    {
-        Pause: frozenset({S.STOPPING, *BETWEEN_RUNS}) | ENDED,
-        Unpause: frozenset({S.STOPPING, *BETWEEN_RUNS}) | ENDED,
-    }
-)
-"""The states in which an open command can no longer be carried out, and is refused after all."""
-
-RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
-    {
-        S.STARTING: (E.GIVE_UP,),
-        S.RUNNING: (E.WATCH,),
-        S.PAUSED: (E.WATCH,),
-        S.RESUMING: (E.WATCH, E.THAW),
-        S.STOPPED: (E.CLEAN_UP,),
-        S.UNKNOWN: (E.CLEAN_UP,),
-        S.RELAPSED: (E.CLEAN_UP,),
-        S.RESTARTING: (E.BACK_OFF,),
-        S.REMOVING: (E.DELETE,),
-    }
-)
-"""What an actor does first when it finds its container in this state; other states need nothing."""
-
-DURABLE: Final[Mapping[State, State]] = MappingProxyType(
-    {
-        S.INITIALIZED: S.STARTING,
-        # Either may be frozen when the engine dies, and what is frozen cannot even be killed: thaw it.
-        S.PAUSING: S.RESUMING,
-        S.STOPPING: S.RESUMING,
-        S.EXITED: S.STOPPED,
-    }
-)
-"""States that are not written: a restart finds out by itself how far they have come, from this one."""
 
 
 def step(state: State, message: Command[Any] | Event) -> Step | None:

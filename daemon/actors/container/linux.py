@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
-from outcome import Outcome, acapture
 
+from daemon.actors.concurrent import all_of
+from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.bundle import Bundles, Devices
 from daemon.actors.container.logs import log_of
+from daemon.actors.container.networking.changes import NetworkChanges
+from daemon.actors.container.networking.naming import NetworkFacts
+from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
 from daemon.errors import EngineError, Failed
 from daemon.failpoints import reached
@@ -43,35 +47,47 @@ class LinuxHost:
     seccomp: SeccompProfiles
     bundles: Bundles
     inotify: Inotify
+    networks: ContainerNetworks
     prober: Prober = attrs.field(factory=Prober)
 
     def runtime(self, record: ContainerRecord) -> OciRuntime:
         """Return the runtime that runs this container, as it was locked in when it was started."""
         return self.layout.oci_runtime(locked_runtime(record))
 
-    async def create(self, record: ContainerRecord) -> Run:
-        """Make root filesystem and bundle, and have the process created."""
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
+        """Make root filesystem, bundle and network, and have the process created."""
         locked_runtime(record).check_installed()
-        with stage("mounting"):
-            rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
-        reached("launch-mounted")
+        attachments = await self.networks.reserve(record)
+        reached("launch-reserved")
         runtime = self.runtime(record)
-        await runtime.delete(record.id)  # in case the last run could not be cleaned up
-        with stage("writing the bundle"):
-            await self._write_bundle(record, runtime, rootfs)
+        await all_of(
+            partial(self._prepare, record, runtime, attachments),
+            partial(self.networks.plumb, record, attachments),
+        )
         reached("launch-bundled")
         run = await conmon.create(self._order(record, runtime))
         reached("launch-created")
-        return run
+        return run, attachments
 
-    async def _write_bundle(self, record: ContainerRecord, runtime: OciRuntime, rootfs: Path) -> None:
+    async def _prepare(self, record: ContainerRecord, runtime: OciRuntime, attachments: Attachments) -> None:
+        with stage("mounting"):
+            rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
+        reached("launch-mounted")
+        await runtime.delete(record.id)  # in case the last run could not be cleaned up
+        facts = self.networks.facts(record, attachments)
+        with stage("writing the bundle"):
+            await self._write_bundle(record, runtime, rootfs, facts)
+
+    async def _write_bundle(
+        self, record: ContainerRecord, runtime: OciRuntime, rootfs: Path, facts: NetworkFacts
+    ) -> None:
         seccomp = await self.seccomp.resolve(record.host_config, accepts_bpf=runtime.accepts_bpf)
         devices = Devices(
             await find_devices(record.host_config), await find_block_devices(record.host_config)
         )
         await make_bind_sources(record.host_config)
         with _translated("the container's files cannot be written"):
-            await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices)
+            await trio.to_thread.run_sync(self.bundles.write, record, rootfs, seccomp, devices, facts)
             if (log := log_of(record)) is not None and log.size_max_bytes is not None:
                 await trio.to_thread.run_sync(log.begin_run)
 
@@ -135,10 +151,40 @@ class LinuxHost:
         """Have the running container's cgroup obey the limits of `record`."""
         await self.runtime(record).update(record.id, changeable(record.host_config))
 
+    async def join_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        """Bring what runs into one more of the record's networks."""
+        after = await NetworkChanges(self.networks).join(record, attachments, network)
+        await self._tell_container(record, after)
+        return after
+
+    async def leave_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        """Take what runs out of a network."""
+        rest = await NetworkChanges(self.networks).quit(record, attachments, network)
+        await self._tell_container(record, rest)
+        return rest
+
+    async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
+        """Have the container found by its new name."""
+        await NetworkChanges(self.networks).rename(record, attachments)
+
+    async def _tell_container(self, record: ContainerRecord, attachments: Attachments) -> None:
+        """Have the container's own files say what its networks are now."""
+        facts = self.networks.facts(record, attachments)
+        with _translated("the container's files cannot be written"):
+            await trio.to_thread.run_sync(self.bundles.write_names, record, facts)
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run; the writable layer stays."""
         # At the same time, because unmounting syncs a disk.
-        await _both(partial(self._end, record, run), partial(self._unmount, record))
+        await all_of(
+            partial(self._end, record, run),
+            partial(self._unmount, record),
+            partial(self.networks.leave, record),
+        )
         reached("clean-up-ended")
         with stage("deleting the bundle"), _translated("the container's bundle cannot be deleted"):
             await trio.to_thread.run_sync(self.bundles.discard, record)
@@ -149,6 +195,7 @@ class LinuxHost:
     async def delete(self, record: ContainerRecord) -> None:
         """Leave nothing of the container, nor of a run that could not be cleaned up."""
         await self._end(record, None)
+        await self.networks.leave(record)
         reached("delete-ended")
         with stage("deleting the root filesystem"):
             await self.graph_driver.remove(record.id)
@@ -190,20 +237,6 @@ class LinuxHost:
             stdin=config.open_stdin and not config.tty,  # a terminal has its input anyway
             leave_stdin_open=config.open_stdin and not config.stdin_once,
         )
-
-
-async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> None:
-    """Do both to their end, whichever fails; then raise what one of them raised."""
-    outcomes: list[Outcome[None]] = []
-
-    async def do(work: Callable[[], Awaitable[None]]) -> None:
-        outcomes.append(await acapture(work))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(do, second)
-        await do(first)
-    for outcome in outcomes:
-        outcome.unwrap()
 
 
 @contextmanager

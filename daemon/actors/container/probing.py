@@ -16,9 +16,9 @@ import trio
 
 from daemon.actors.container.health import SECOND, Check, HealthStatus, check_of, next_probe_ns, result_of
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Probed
+from daemon.actors.container.reports import Probed
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from daemon.actors.container.lifecycle import BETWEEN_RUNS, State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
+    Connect,
+    Disconnect,
     ForceRemove,
     Kill,
     Pause,
@@ -23,8 +24,9 @@ from daemon.actors.container.messages import (
     Stop,
     Unpause,
     Update,
-    Updated,
 )
+from daemon.actors.container.reports import Connected, Disconnected, Updated
+from daemon.actors.container.states import BETWEEN_RUNS, State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
 
@@ -44,6 +46,10 @@ STILL_RESTARTING: Final = (
     Conflict,
     'cannot remove container "{name}": '
     "container is restarting: stop the container before removing or force remove",
+)
+CANNOT_CHANGE_NETWORKS: Final = (
+    Conflict,
+    "container {id} is marked for removal and cannot be connected or disconnected to the network",
 )
 CANNOT_UPDATE: Final = (
     Conflict,
@@ -83,6 +89,10 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
         ForceRemove: UNDER_REMOVAL,
         Update: CANNOT_UPDATE,
         Updated: CANNOT_UPDATE,
+        Connect: CANNOT_CHANGE_NETWORKS,
+        Connected: CANNOT_CHANGE_NETWORKS,
+        Disconnect: CANNOT_CHANGE_NETWORKS,
+        Disconnected: CANNOT_CHANGE_NETWORKS,
     }
 )
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import Any, Final
 
-from daemon.actors.container.lifecycle import BETWEEN_RUNS, State
-from daemon.actors.container.messages import Exited, Kill, Lost, Relapsed, Signal
+from daemon.actors.container.commands import Kill, Signal
+from daemon.actors.container.reports import Exited, Lost, Relapsed
 from daemon.actors.container.signals import stop_signal
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import BETWEEN_RUNS, State
 from daemon.actors.mailbox import Command, Event
 from daemon.model import Config, RestartPolicy
 

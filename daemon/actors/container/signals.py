@@ -6,8 +6,8 @@ import re
 import signal
 from typing import Final
 
+from daemon.actors.container.commands import Signal, Stop
 from daemon.actors.container.lifecycle import Effect
-from daemon.actors.container.messages import Signal, Stop
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import InvalidParameter
 from daemon.model import Config

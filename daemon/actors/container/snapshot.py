@@ -13,9 +13,11 @@ from typing import Any, Final
 
 import attrs
 
+from daemon.actors.container.attachments import NOWHERE, Attachments
 from daemon.actors.container.health import Health, remembered
-from daemon.actors.container.lifecycle import ALIVE, BETWEEN_RUNS, DURABLE, LAUNCHING, State
-from daemon.model import Config, HostConfig
+from daemon.actors.container.resuming import DURABLE
+from daemon.actors.container.states import ALIVE, BETWEEN_RUNS, LAUNCHING, State
+from daemon.model import Config, EndpointConfig, HostConfig
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime
 
@@ -42,7 +44,8 @@ class ContainerRecord:
     """What was asked for, completed with the image's and the engine's defaults.
 
     `host_config.runtime` is the runtime's name; `runtime` is what that meant when the container was last
-    started, and stays so for that run; None if it never was.
+    started, and stays so for that run; None if it never was.  `networks` has what it is to be in each of its
+    networks, by name.
     """
 
     id: str
@@ -57,6 +60,7 @@ class ContainerRecord:
     args: tuple[str, ...]
     log_path: str
     runtime: LockedRuntime | None = None
+    networks: Mapping[str, EndpointConfig] = attrs.field(factory=dict)
 
 
 def locked_runtime(record: ContainerRecord) -> LockedRuntime:
@@ -84,6 +88,7 @@ class Stored:
     told_paused: bool = False
     health: Health | None = None
     let_go: bool = True
+    attachments: Attachments = NOWHERE
 
 
 @attrs.frozen(eq=False)
@@ -113,6 +118,7 @@ class ContainerSnapshot:
     told_paused: bool = False
     health: Health | None = None
     let_go: bool = True
+    attachments: Attachments = NOWHERE
     exec_ids: tuple[str, ...] = ()
     operation_since_ns: int = 0
     renderings: dict[object, Any] = attrs.field(factory=dict)
@@ -175,6 +181,8 @@ class ContainerSnapshot:
         """Return what of it belongs into the journal; a state that is not durable becomes one that is."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Stored)}
         values["health"] = remembered(self.health)
+        if not self.running:  # what is being made, and what is being cleared away, is found by its id
+            values["attachments"] = NOWHERE
         durable = DURABLE.get(self.state, self.state)
         if durable is State.RESUMING and not (self.run and self.let_go):  # stopped before it was started
             durable = State.STARTING

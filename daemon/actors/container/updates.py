@@ -13,10 +13,11 @@ import attrs
 import trio
 
 from daemon.actors.container.admission.updates import updated
+from daemon.actors.container.commands import Update
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.lifecycle import ALIVE
-from daemon.actors.container.messages import Update, Updated
+from daemon.actors.container.reports import Updated
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import ALIVE
 from daemon.actors.mailbox import Mailbox, Promise
 from daemon.actors.published import Cell
 from daemon.errors import Conflict, EngineError, Failed, Unavailable

@@ -18,10 +18,10 @@ import attrs
 import structlog
 import trio
 
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.logs import log_of
 from daemon.actors.container.restarting import EXIT_UNKNOWN
 from daemon.actors.container.snapshot import ContainerRecord, Stored, locked_runtime
+from daemon.actors.container.states import State
 from daemon.actors.recovery.known import check_record
 from daemon.errors import EngineError, Failed, RuntimeFailed
 from daemon.runtimes.base import Exit, Run

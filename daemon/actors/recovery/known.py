@@ -16,15 +16,18 @@ import attrs
 from daemon.actors.configuration.value import KIND as CONFIGURATION
 from daemon.actors.configuration.value import Published
 from daemon.actors.container.actor import KIND as CONTAINER
-from daemon.actors.container.lifecycle import DURABLE, RESUME, Effect, State
+from daemon.actors.container.lifecycle import Effect
 from daemon.actors.container.logs import log_of
+from daemon.actors.container.resuming import DURABLE, RESUME
 from daemon.actors.container.snapshot import ContainerRecord, Stored
+from daemon.actors.container.states import State
 from daemon.actors.exec.session import KIND as EXEC
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import EngineError, Failed
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.images.records import ImageRecord
 from daemon.journal import Record
+from daemon.networks.records import LINKLESS, NETWORK_DRIVERS, NETWORK_KIND, NetworkRecord
 from daemon.runtimes.base import Run
 from daemon.runtimes.table import LockedRuntime
 from daemon.wire import parse_record
@@ -46,7 +49,7 @@ class Damaged:
 
 @attrs.frozen
 class Known:
-    """What is known of containers and exec sessions, and what of all records cannot be read.
+    """What is known of containers, exec sessions and networks, and what of all records cannot be read.
 
     `spared` are ids of containers and exec sessions that the engine does not look after and must not clear
     away either, because their records cannot be read.  Of the kinds that are `incomplete` there are or were
@@ -58,6 +61,7 @@ class Known:
     damaged: Sequence[Damaged] = ()
     spared: frozenset[str] = frozenset()
     incomplete: frozenset[str] = frozenset()
+    networks: Sequence[NetworkRecord] = ()
 
     @property
     def runtimes(self) -> Sequence[LockedRuntime]:
@@ -98,7 +102,7 @@ def read(journal: Records) -> Known:
                 damaged.append(Damaged(kind, record.id, record.body, names, str(error)))
             else:
                 found[kind].append(value)
-    return Known(found[CONTAINER], found[EXEC], damaged)
+    return Known(found[CONTAINER], found[EXEC], damaged, networks=found[NETWORK_KIND])
 
 
 def check_record(record: ContainerRecord, record_id: str) -> None:
@@ -136,6 +140,13 @@ def _check_image(record: ImageRecord, record_id: str) -> None:
     _check(record.id == record_id, "it is another image's")
 
 
+def _check_network(record: NetworkRecord, record_id: str) -> None:
+    _check(record.id == record_id and ID.fullmatch(record_id) is not None, "it is another network's")
+    _check(bool(record.name), "the network has no name")
+    _check(record.driver in NETWORK_DRIVERS, f"there is no driver {record.driver}")
+    _check(bool(record.link) or record.driver in LINKLESS, "the network stands on no link")
+
+
 def _check_run(run: Run | None) -> None:
     if run is not None:
         _check(run.pid in PIDS and run.monitor_pid in PIDS, "there are no such processes")
@@ -151,6 +162,7 @@ _KINDS: Final[Mapping[str, tuple[type, Callable[[Any, str], None]]]] = MappingPr
         CONTAINER: (Stored, _check_container),
         EXEC: (ExecRecord, _check_exec),
         IMAGE: (ImageRecord, _check_image),
+        NETWORK_KIND: (NetworkRecord, _check_network),
         CONFIGURATION: (Published, lambda *_: None),
     }
 )

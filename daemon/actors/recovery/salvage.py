@@ -25,6 +25,7 @@ from daemon.actors.recovery.known import ID, Damaged, Known, read
 from daemon.errors import EngineError
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import Held, Hold, Journal, Name, Record, Transaction
+from daemon.networks.records import NETWORK_KIND
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.strays import Monitor, monitors
 
@@ -132,7 +133,8 @@ class Salvage:
         lost = {record.id for record in known.damaged} | self.aside.ids(CONTAINER) | self.aside.ids(EXEC)
         orphans = {found.id for found in known.execs if found.container_id in lost - alive}
         execs = [found for found in known.execs if found.id not in orphans]
-        incomplete = {kind for kind in (CONTAINER, EXEC, IMAGE) if self.rescued or self.aside.ids(kind)}
+        kinds = (CONTAINER, EXEC, IMAGE, NETWORK_KIND)
+        incomplete = {kind for kind in kinds if self.rescued or self.aside.ids(kind)}
         return attrs.evolve(
             known,
             execs=execs,

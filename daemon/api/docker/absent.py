@@ -1,7 +1,7 @@
 """Routes of Docker's API that this engine does not have yet, each with what to tell its callers.
 
 They are listed so that nobody takes them for a mistyped path: 501 says that the request was
-understood and what is missing.  Looking for one network or volume is answered 404, which is the
+understood and what is missing.  Looking for one volume is answered 404, which is the
 truth and lets `docker inspect NAME` go on to the next kind of object.
 """
 
@@ -36,11 +36,6 @@ ABSENT: Final = (
     ("POST", "/images/<path:name>/push", "pushing to registries"),
     ("GET", "/distribution/<path:name>/json", "asking registries"),
     ("GET", "/system/df", "disk usage"),
-    ("GET", "/networks", "networks other than none and host"),
-    ("POST", "/networks/create", "networks other than none and host"),
-    ("POST", "/networks/prune", "networks other than none and host"),
-    ("POST", "/networks/<name>/connect", "networks other than none and host"),
-    ("POST", "/networks/<name>/disconnect", "networks other than none and host"),
     ("POST", "/volumes/create", "volumes"),
     ("POST", "/volumes/prune", "volumes"),
 )
@@ -67,9 +62,3 @@ async def volumes() -> Response:  # ruff: ignore[unused-async]  sync = a thread
 async def volume(name: str) -> NoReturn:  # ruff: ignore[unused-async]  sync = a thread
     """Say that there is no such volume."""
     raise NotFound(f"get {name}: no such volume")
-
-
-@routes.route("/networks/<name>", methods=["GET", "DELETE"])
-async def network(name: str) -> NoReturn:  # ruff: ignore[unused-async]  sync = a thread
-    """Say that there is no such network."""
-    raise NotFound(f"network {name} not found")

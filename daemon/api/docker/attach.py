@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from quart import Blueprint, Response, ResponseReturnValue, request
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import Attach, Note, Resize
+from daemon.actors.container.commands import Attach, Note, Resize
 from daemon.api.answers import empty
 from daemon.api.app import engine
 from daemon.api.detach import parse_keys

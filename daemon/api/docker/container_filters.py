@@ -13,9 +13,11 @@ from typing import Final
 
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.images import Images
+from daemon.api.docker.container_networks import bound_ports, is_in
 from daemon.api.docker.container_views import STATUS, status_of
 from daemon.api.query import Filters, filter_flag
 from daemon.errors import EngineError, InvalidParameter, NotFound
+from daemon.networks.ports import exposed_ports, parse_ports
 
 Predicate = Callable[[ContainerSnapshot, str], bool]
 STATES: Final = frozenset({*STATUS.values(), "restarting"})
@@ -34,8 +36,7 @@ def _name(snapshot: ContainerSnapshot, value: str) -> bool:
 
 
 def _exposed(snapshot: ContainerSnapshot, value: str) -> bool:
-    port = value if "/" in value else f"{value}/tcp"
-    return port in (snapshot.record.config.exposed_ports or {})
+    return not set(parse_ports(value)).isdisjoint(exposed_ports(snapshot.record.config))
 
 
 def _mounted(snapshot: ContainerSnapshot, value: str) -> bool:
@@ -55,8 +56,8 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
         "isolation": lambda one, value: value in {"", "default", one.record.host_config.isolation},
         "label": _label,
         "name": _name,
-        "network": lambda one, value: one.record.host_config.network_mode == value,
-        "publish": lambda _one, _value: False,  # nor published ports
+        "network": is_in,
+        "publish": lambda one, value: not set(parse_ports(value)).isdisjoint(bound_ports(one)),
         "status": lambda one, value: status_of(one) == value,
         "volume": _mounted,
     }

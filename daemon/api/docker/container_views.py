@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from daemon import wire
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
+from daemon.api.docker.container_networks import listed_ports, network_settings, networks
 from daemon.api.docker.durations import in_words
 from daemon.api.docker.health_views import health_in_words, health_state
 from daemon.api.timestamps import GO_ZERO_TIME, rfc3339
@@ -87,7 +88,11 @@ def with_members(item: bytes, members: Mapping[str, int]) -> bytes:
 
 
 def inspect(
-    snapshot: ContainerSnapshot, graph_driver: GraphDriver, exec_ids: tuple[str, ...], stage: Stage | None
+    snapshot: ContainerSnapshot,
+    graph_driver: GraphDriver,
+    exec_ids: tuple[str, ...],
+    stage: Stage | None,
+    version: Version,
 ) -> bytes:
     """Return what inspect shows as JSON.
 
@@ -96,9 +101,10 @@ def inspect(
         graph_driver: what knows its layers.
         exec_ids: its sessions that have not ended.
         stage: what the operation under way is at, if that is known.
+        version: the request's.
 
     """
-    key = ("inspect", exec_ids, stage)
+    key = ("inspect", exec_ids, stage, version)
     kept = snapshot.renderings.get(key)
     if kept is None:
         layers = dict(graph_driver.describe(snapshot.id)) or None
@@ -107,7 +113,7 @@ def inspect(
             "GraphDriver": {"Name": graph_driver.name, "Data": layers},
             "ExecIDs": list(exec_ids) or None,
         }
-        kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot, stage), **more})
+        kept = snapshot.renderings[key] = wire.render({**_inspect(snapshot, stage, version), **more})
     return bytes(kept)
 
 
@@ -123,12 +129,12 @@ def _list_item(snapshot: ContainerSnapshot, version: Version, image: str) -> dic
         "ImageID": record.image_id,
         "Command": command_line(record.path, record.args),
         "Created": record.created_ns // 1_000_000_000,
-        "Ports": [],
+        "Ports": listed_ports(snapshot),
         "Labels": record.config.labels or {},
         "State": status_of(snapshot),
         "Status": "\0status",
         "HostConfig": host_config,
-        "NetworkSettings": {"Networks": _networks(snapshot)},
+        "NetworkSettings": {"Networks": networks(snapshot, version)},
         "Mounts": _mounts(snapshot),
     }
 
@@ -140,7 +146,7 @@ def command_line(path: str, args: tuple[str, ...]) -> str:
     )
 
 
-def _inspect(snapshot: ContainerSnapshot, stage: Stage | None) -> dict[str, Any]:
+def _inspect(snapshot: ContainerSnapshot, stage: Stage | None, version: Version) -> dict[str, Any]:
     record = snapshot.record
     files = record.log_path.rpartition("/")[0]
     return {
@@ -163,7 +169,7 @@ def _inspect(snapshot: ContainerSnapshot, stage: Stage | None) -> dict[str, Any]
         "HostConfig": record.host_config,
         "Mounts": _mounts(snapshot),
         "Config": record.config,
-        "NetworkSettings": _network_settings(snapshot),
+        "NetworkSettings": network_settings(snapshot, version),
     }
 
 
@@ -215,28 +221,3 @@ def _mounts(snapshot: ContainerSnapshot) -> list[dict[str, Any]]:
         for mount in client_mounts(snapshot.record.host_config)
         if isinstance(mount, BindMount)
     ]
-
-
-def _networks(snapshot: ContainerSnapshot) -> dict[str, Any]:
-    mode = snapshot.record.host_config.network_mode
-    if mode.startswith("container:"):
-        return {}
-    nowhere = dict.fromkeys(("MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress"), "")
-    sixth = {"IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPPrefixLen": 0}
-    unset = dict.fromkeys(("IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames"))
-    return {mode: {**unset, **nowhere, **sixth, "GwPriority": 0}}
-
-
-def _network_settings(snapshot: ContainerSnapshot) -> dict[str, Any]:
-    texts = dict.fromkeys(
-        ("Bridge", "SandboxID", "SandboxKey", "EndpointID", "Gateway", "IPAddress", "IPv6Gateway"), ""
-    )
-    return {
-        **texts,
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPPrefixLen": 0,
-        "MacAddress": "",
-        "Ports": {},
-        "Networks": _networks(snapshot),
-    }

@@ -83,7 +83,8 @@ async def inspect_container(name: str) -> Response:
     found = engine()
     container = found.containers.resolve(name)
     exec_ids = tuple(session.id for session in found.execs.of(container))
-    document = inspect(container.snapshot, found.graph_driver, exec_ids, container.stages.latest)
+    stage = container.stages.latest
+    document = inspect(container.snapshot, found.graph_driver, exec_ids, stage, api_version())
     if flag("size"):
         document = with_members(document, await _sizes(found, container.snapshot))
     return json(document)

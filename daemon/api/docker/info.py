@@ -17,6 +17,7 @@ import orjson
 from daemon import __version__
 from daemon.api.timestamps import rfc3339
 from daemon.api.versions import NEWEST, OLDEST, ApiVersion
+from daemon.networks.records import NETWORK_DRIVERS
 from daemon.runtimes.host import Host
 from daemon.runtimes.table import Runtime, RuntimeTable
 from daemon.settings import Settings
@@ -30,7 +31,7 @@ FEATURES_SINCE: Final = (1, 44)
 INDEX: Final = "https://index.docker.io/v1/"
 PLUGINS: Final[Mapping[str, Any]] = {
     "Volume": ["local"],
-    "Network": ["host", "null"],
+    "Network": list(NETWORK_DRIVERS),
     "Authorization": None,
     "Log": ["json-file", "none"],
 }

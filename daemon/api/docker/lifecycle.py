@@ -14,7 +14,7 @@ from quart import Blueprint, Response
 
 from daemon import wire
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     ForceRemove,
     Kill,
     Pause,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import Remove
+from daemon.actors.container.commands import Remove
 from daemon.actors.containers import Containers
 from daemon.api.query import Filters, filter_time
 from daemon.errors import EngineError

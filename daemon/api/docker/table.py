@@ -17,6 +17,8 @@ from daemon.api.docker import (
     images,
     lifecycle,
     logs,
+    memberships,
+    networks,
     swarm,
     system,
 )
@@ -30,6 +32,8 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     events.routes,
     containers.routes,
     lifecycle.routes,
+    memberships.routes,
+    networks.routes,
     exec.routes,
     logs.routes,
     attach.routes,

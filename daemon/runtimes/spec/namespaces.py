@@ -11,13 +11,12 @@ from pathlib import Path
 from daemon.model import HostConfig
 
 HOST = "host"
-CONTAINER = "container:"
 
 
 def namespaces(host_config: HostConfig, joined: Mapping[str, Path]) -> list[dict[str, str]]:
-    """Return the section; `joined` has the namespace file for each kind in mode `container:<x>`."""
+    """Return the section; `joined` has the file for each kind that is there already."""
     return [
-        {"type": kind, "path": str(joined[kind])} if mode.startswith(CONTAINER) else {"type": kind}
+        {"type": kind, "path": str(joined[kind])} if kind in joined else {"type": kind}
         for kind, mode in _modes(host_config)
         if mode != HOST
     ]

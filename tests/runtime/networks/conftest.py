@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import trio
 
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.firewall.ruleset import Ruleset
+from tests.runtime.networks.hosts import FreshHost, fresh_host
 from tests.runtime.networks.topology import Topology, topology
 from tests.runtime.networks.traffic import Traffic
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[FreshHost]:
+    """A host of the test's own, in which its thread is."""
+    yield from fresh_host(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,12 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container
+from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import RuntimeFailed
+from daemon.networks.records import Lease
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from daemon.runtimes.spec.resources import changeable
@@ -156,17 +158,18 @@ class FakeHost(Stages):
     """
 
     stubborn: bool = False
+    attachments: Attachments = NOWHERE
     outcomes: list[ProbeOutcome] = attrs.field(factory=list, init=False)
     probing: int = attrs.field(default=0, init=False)
     kept_logs: list[str] = attrs.field(factory=list, init=False)
     _of: dict[str, FakeProcess] = attrs.field(factory=dict, init=False)
 
-    async def create(self, record: ContainerRecord) -> Run:
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
         with trio.CancelScope(shield=self.stubborn):
             await self.stage("create", record.id)
         run = self.make_process()
         self._of[record.id] = self.processes[run.pid]
-        return run
+        return run, self.attachments
 
     async def start(self, record: ContainerRecord, run: Run) -> None:
         await self.stage("start", run.pid)
@@ -210,6 +213,22 @@ class FakeHost(Stages):
     async def update(self, record: ContainerRecord) -> None:
         await self.stage("update", changeable(record.host_config))
 
+    async def join_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        await self.stage("join", network)
+        return attachments.also_in(an_attachment(network))
+
+    async def leave_network(
+        self, record: ContainerRecord, attachments: Attachments, network: str
+    ) -> Attachments:
+        await self.stage("leave", network)
+        gone = attachments.named(network)
+        return attachments if gone is None else attachments.without(gone.lease.network_id)
+
+    async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
+        await self.stage("rename", record.name)
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         await self.stage("clean_up", run and run.pid)
 
@@ -227,6 +246,11 @@ class FakeHost(Stages):
         """Have a process that an earlier engine made."""
         self.processes[run.pid] = FakeProcess(self.obeys)
         return self.processes[run.pid]
+
+
+def an_attachment(network: str) -> Attachment:
+    """Return a place in a network, as good as any."""
+    return Attachment(Lease(f"id-of-{network}", network, "bridge", "e" * 64), "eth0")
 
 
 @attrs.define(eq=False)

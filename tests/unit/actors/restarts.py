@@ -7,8 +7,8 @@ from typing import Any, Final
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import Stored
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Event
 from daemon.model import RestartPolicy
 from daemon.wire import parse_record

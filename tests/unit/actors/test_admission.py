@@ -126,7 +126,7 @@ def test_volumes_of_the_image_are_allowed_with_a_warning() -> None:
 def test_every_default_is_written_down() -> None:
     found = host_config_of()
     assert (found.network_mode, found.ipc_mode, found.cgroupns_mode, found.runtime) == (
-        "none", "private", "host", "crun",
+        "bridge", "private", "host", "crun",
     )  # fmt: skip
     assert found.log_config == LogConfig("json-file", {})
     assert (found.shm_size, found.restart_policy) == (64 << 20, RestartPolicy("no"))
@@ -278,7 +278,7 @@ MALFORMED: list[tuple[Config, HostConfig, str]] = [
     (Config(exposed_ports={"x": {}}), HostConfig(), 'invalid port specification: "x"'),
     (
         Config(mac_address="02:42:ac:11:00:02"),
-        HostConfig(),
+        HostConfig(network_mode="container:x"),
         "conflicting options: mac-address and the network mode",
     ),
     (
@@ -346,11 +346,6 @@ MALFORMED: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(annotations={"": "x"}), "the empty string is not permitted as an annotation key"),
     (Config(), HostConfig(cgroup_parent="/a/../.."), "invalid cgroup parent"),
     (Config(), HostConfig(runtime="nope"), "unknown or invalid runtime name: nope"),
-    (
-        Config(),
-        HostConfig(network_mode="bridge"),
-        'network mode "bridge" is not supported yet: use --network none',
-    ),
     (Config(), HostConfig(cap_add=("x",)), 'invalid CapAdd: unknown capability: "CAP_X"'),
     (Config(), HostConfig(ulimits=(Ulimit("x", 1, 1),)), "invalid ulimit type: x"),
     (Config(), HostConfig(ulimits=(Ulimit("core", 2, 1),)), "ulimit soft limit must be less than or equal"),
@@ -393,7 +388,6 @@ ABSENT: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(mounts=(Mount("volume", "v", "/v"),)), 'mounts of type "volume"'),
     (Config(), HostConfig(volumes_from=("x",)), "VolumesFrom"),
     (Config(), HostConfig(volume_driver="nfs"), "nfs"),
-    (Config(), HostConfig(links=("x",)), "Links"),
     (Config(), HostConfig(device_requests=({"Count": -1},)), "DeviceRequests"),
     (Config(), HostConfig(storage_opt={"size": "1"}), "StorageOpt"),
     (Config(), HostConfig(cgroup="container:x"), "Cgroup"),
@@ -404,7 +398,6 @@ ABSENT: list[tuple[Config, HostConfig, str]] = [
     (Config(), HostConfig(log_config=LogConfig("json-file", {"tag": "x"})), "'tag'"),
     (Config(), HostConfig(security_opt=("label=type:x",)), "SELinux"),
     (Config(), HostConfig(security_opt=("apparmor=x",)), "AppArmor"),
-    (Config(), HostConfig(extra_hosts=("h:host-gateway",)), "host-gateway"),
 ]
 
 
@@ -421,24 +414,6 @@ def test_auto_remove_excludes_a_restart_policy() -> None:
     host_config = HostConfig(auto_remove=True, restart_policy=RestartPolicy("always"))
     with pytest.raises(InvalidParameter, match="can't create 'AutoRemove' container with restart policy"):
         admitted(host_config=host_config)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "text"),
-    [
-        (EndpointConfig(aliases=("a",)), "aliases"),
-        (EndpointConfig(mac_address="02:42:ac:11:00:02"), "mac-address"),
-        (EndpointConfig(ipam_config={"IPv4Address": "10.0.0.1"}), "user specified IP address"),
-    ],
-)
-def test_settings_that_need_a_network_are_refused(endpoint: EndpointConfig, text: str) -> None:
-    with pytest.raises(InvalidParameter, match=text):
-        admitted(networking=NetworkingConfig({"default": endpoint}))
-
-
-def test_an_endpoint_in_another_network_is_refused() -> None:
-    with pytest.raises(InvalidParameter, match='network "web" is not supported yet'):
-        admitted(networking=NetworkingConfig({"web": None}))
 
 
 def test_every_other_host_option_is_admitted() -> None:

@@ -11,11 +11,8 @@ from trio.testing import MockClock
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.changes import changed
-from daemon.actors.container.events import Transition, events_of
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     Attach,
-    Exited,
     ForceRemove,
     Kill,
     Pause,
@@ -25,7 +22,10 @@ from daemon.actors.container.messages import (
     Stop,
     Unpause,
 )
+from daemon.actors.container.events import Transition, events_of
+from daemon.actors.container.reports import Exited
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.runtimes.base import Exit
 from tests.unit.actors.fakes import KILL
 from tests.unit.actors.world import World, a_record

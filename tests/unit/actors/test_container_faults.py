@@ -6,8 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     ForceRemove,
     Kill,
     Note,
@@ -17,9 +16,10 @@ from daemon.actors.container.messages import (
     Signal,
     Start,
     Stop,
-    Thawed,
 )
+from daemon.actors.container.reports import Thawed
 from daemon.actors.container.snapshot import Stored
+from daemon.actors.container.states import State
 from daemon.errors import Failed, Unavailable
 from daemon.wire import parse_record
 from tests.unit.actors.fakes import TERM

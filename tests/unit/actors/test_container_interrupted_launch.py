@@ -5,9 +5,9 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Rename, Start, Stop
+from daemon.actors.container.commands import Kill, Rename, Start, Stop
 from daemon.actors.container.snapshot import Stored
+from daemon.actors.container.states import State
 from daemon.errors import RuntimeFailed
 from daemon.wire import parse_record
 from tests.unit.actors.world import World

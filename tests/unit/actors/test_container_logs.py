@@ -6,10 +6,10 @@ import pytest
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.container.actor import as_record
-from daemon.actors.container.lifecycle import State
+from daemon.actors.container.commands import Start
 from daemon.actors.container.logs import log_of
-from daemon.actors.container.messages import Start
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.errors import RuntimeFailed
 from daemon.journal import Name, Transaction
 from daemon.model import LogConfig

@@ -8,9 +8,9 @@ import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import ForceRemove, Remove, Start, Stop, Unpause
+from daemon.actors.container.commands import ForceRemove, Remove, Start, Stop, Unpause
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored, restored
+from daemon.actors.container.states import State
 from daemon.journal import Name, Transaction
 from daemon.runtimes.base import Run
 from daemon.wire import parse_record

@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import ForceRemove, Kill, Pause, Remove, Restart, Start
+from daemon.actors.container.commands import ForceRemove, Kill, Pause, Remove, Restart, Start
+from daemon.actors.container.states import State
 from daemon.errors import Conflict, EngineError, Failed, NotFound
 from tests.unit.actors.fakes import KILL
 from tests.unit.actors.world import World, refused

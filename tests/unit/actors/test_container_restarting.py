@@ -8,12 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import (
-    Restart,
-    Start,
-    Stop,
-)
+from daemon.actors.container.commands import Restart, Start, Stop
+from daemon.actors.container.states import State
 from daemon.actors.container.waiting import waiting_for
 from daemon.errors import Failed
 from daemon.model import RestartPolicy

@@ -9,9 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Remove
+from daemon.actors.container.commands import Remove
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.journal import Name, Transaction
 from daemon.model import RestartPolicy
 from daemon.runtimes.base import Run

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Pause, Remove, Restart, Start, Stop, Unpause
+from daemon.actors.container.attachments import Attachments
+from daemon.actors.container.commands import Kill, Pause, Remove, Restart, Start, Stop, Unpause
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot, Stored, restored
+from daemon.actors.container.states import State
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed, InvalidParameter, NotModified
@@ -43,7 +44,7 @@ class SeeingHost(FakeHost):
 
     used: list[tuple[str, LockedRuntime | None]] = attrs.field(factory=list)
 
-    async def create(self, record: ContainerRecord) -> Run:
+    async def create(self, record: ContainerRecord) -> tuple[Run, Attachments]:
         self.used.append(("create", record.runtime))
         return await super().create(record)
 

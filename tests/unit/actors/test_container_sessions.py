@@ -8,8 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     Attach,
     ForceRemove,
     Note,
@@ -20,6 +19,7 @@ from daemon.actors.container.messages import (
     Start,
     Stop,
 )
+from daemon.actors.container.states import State
 from daemon.actors.seeing_out import PATIENCE_SECONDS, PERIOD_SECONDS
 from daemon.errors import Conflict, Failed, InvalidParameter
 from daemon.journal import Name

@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Restart, Start, Stop
+from daemon.actors.container.commands import Kill, Restart, Start, Stop
+from daemon.actors.container.states import State
 from daemon.errors import Conflict, Failed, InvalidParameter, NotModified, RuntimeFailed
 from tests.unit.actors.fakes import KILL, TERM
 from tests.unit.actors.world import World, refused

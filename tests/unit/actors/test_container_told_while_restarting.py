@@ -8,8 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import (
+from daemon.actors.container.commands import (
     ForceRemove,
     Kill,
     Pause,
@@ -22,6 +21,7 @@ from daemon.actors.container.messages import (
     Stop,
     Unpause,
 )
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
 from daemon.model import ExecConfig

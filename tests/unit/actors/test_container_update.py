@@ -11,8 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.admission.updates import updated
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import ForceRemove, Start, Stop, Update
+from daemon.actors.container.commands import ForceRemove, Start, Stop, Update
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Promise
 from daemon.errors import Conflict, EngineError, Failed, InvalidParameter, NotImplementedHere, RuntimeFailed
 from daemon.model import HostConfig, RestartPolicy

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.messages import ForceRemove, Stop
+from daemon.actors.container.commands import ForceRemove, Stop
 from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.actors.exec.lifecycle import (
     TABLE,

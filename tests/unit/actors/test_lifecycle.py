@@ -8,52 +8,50 @@ from typing import Any, Final
 
 import pytest
 
-from daemon.actors.container import lifecycle, messages
+from daemon.actors.container import commands, lifecycle, reports
+from daemon.actors.container.commands import Note, Rename, Resize, Signal
 from daemon.actors.container.effects import Effects
-from daemon.actors.container.lifecycle import (
-    DEFEATED,
-    DURABLE,
-    FAILS,
-    PERMANENT,
-    RESUME,
-    SETTLED,
-    TABLE,
-    Effect,
-    State,
-)
-from daemon.actors.container.messages import Note, Rename, Resize, Signal
+from daemon.actors.container.lifecycle import TABLE, Effect
 from daemon.actors.container.refusals import refusal
+from daemon.actors.container.resuming import DURABLE, RESUME
+from daemon.actors.container.settling import DEFEATED, FAILS, SETTLED
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import PERMANENT, State
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import Conflict, Failed, NotModified
-from daemon.model import HostConfig
+from daemon.model import EndpointConfig, HostConfig
 from daemon.runtimes.spec.inputs import host_facts
 from tests.unit.actors.world import World, a_record
 from tests.unit.runtimes.tables import RUNTIMES
 
 
 def _kinds(base: type) -> list[type]:
-    found = (kind for _, kind in inspect.getmembers(messages, inspect.isclass))
-    return [kind for kind in found if issubclass(kind, base) and kind.__module__ == messages.__name__]
+    found = (pair for module in (commands, reports) for pair in inspect.getmembers(module, inspect.isclass))
+    own = (commands.__name__, reports.__name__)
+    return sorted({kind for _, kind in found if issubclass(kind, base) and kind.__module__ in own}, key=str)
 
 
 ANSWERED_REPORTS: Final = (  # whoever of the engine makes them waits for these
-    messages.Initialized,
-    messages.Started,
-    messages.StartAgain,
-    messages.Revive,
-    messages.Updated,
+    reports.Initialized,
+    reports.Started,
+    commands.StartAgain,
+    commands.Revive,
+    reports.Updated,
+    reports.Connected,
+    reports.Disconnected,
 )
 REPORTS: Final = [*_kinds(Event), *ANSWERED_REPORTS]
 COMMANDS: Final = [kind for kind in _kinds(Command) if kind not in ANSWERED_REPORTS]
 SAMPLES: Final[dict[type, Command[Any]]] = {
-    messages.Start: messages.Start(RUNTIMES),
-    messages.Restart: messages.Restart(runtimes=RUNTIMES),
+    commands.Start: commands.Start(RUNTIMES),
+    commands.Restart: commands.Restart(runtimes=RUNTIMES),
     Signal: Signal(1),
     Rename: Rename("x"),
     Resize: Resize(1, 1),
     Note: Note("top"),
-    messages.Update: messages.Update(HostConfig(), host_facts()),
+    commands.Update: commands.Update(HostConfig(), host_facts()),
+    commands.Connect: commands.Connect("web", EndpointConfig()),
+    commands.Disconnect: commands.Disconnect("web"),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP)  # of an earlier incarnation: only recovery has them
@@ -85,7 +83,7 @@ def test_only_a_thaw_of_what_is_not_frozen_is_refused_as_a_failure() -> None:
         for state, kind in ABSENT
         if type(refusal(state, (SAMPLES.get(kind) or kind()), container_id="", name="")) is Failed
     }
-    assert failed == {messages.Unpause}
+    assert failed == {commands.Unpause}
 
 
 def test_every_state_is_reached() -> None:

@@ -11,35 +11,39 @@ from typing import Final
 import attrs
 import pytest
 
-from daemon.actors.container.lifecycle import RESUME, TABLE, Effect, State
-from daemon.actors.container.messages import (
-    CleanedUp,
-    Deleted,
-    DeleteFailed,
-    Exited,
+from daemon.actors.container.commands import (
     ForceRemove,
-    FreezeFailed,
-    Frozen,
-    GivenUp,
-    GraceExpired,
-    Initialized,
     Kill,
-    LaunchFailed,
-    Lost,
     Pause,
-    Probed,
-    Relapsed,
     Remove,
     Restart,
     Revive,
     Start,
     StartAgain,
-    Started,
     Stop,
-    Thawed,
-    ThawFailed,
     Unpause,
 )
+from daemon.actors.container.lifecycle import TABLE, Effect
+from daemon.actors.container.reports import (
+    CleanedUp,
+    Deleted,
+    DeleteFailed,
+    Exited,
+    FreezeFailed,
+    Frozen,
+    GivenUp,
+    GraceExpired,
+    Initialized,
+    LaunchFailed,
+    Lost,
+    Probed,
+    Relapsed,
+    Started,
+    Thawed,
+    ThawFailed,
+)
+from daemon.actors.container.resuming import RESUME
+from daemon.actors.container.states import State
 
 COMMANDS: Final = (Start, Revive, Stop, Restart, Kill, Pause, Unpause, Remove, ForceRemove)
 

@@ -10,11 +10,11 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container, as_record
+from daemon.actors.container.commands import Kill, Pause, Restart, Start, Stop, Unpause
 from daemon.actors.container.health import Health, HealthStatus
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Pause, Restart, Start, Stop, Unpause
 from daemon.actors.container.probing import Probing
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell
 from daemon.errors import Failed

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Exited, Kill, Lost, Relapsed, Signal, Stop
+from daemon.actors.container.commands import Kill, Signal, Stop
+from daemon.actors.container.reports import Exited, Lost, Relapsed
 from daemon.actors.container.restarting import (
     FIRST_BACKOFF_NS,
     LONGEST_BACKOFF_NS,
@@ -20,6 +20,7 @@ from daemon.actors.container.restarting import (
     revives,
 )
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.model import RestartPolicy
 from daemon.runtimes.base import Exit
 from tests.unit.actors.world import a_record

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Start
+from daemon.actors.container.commands import Kill, Start
+from daemon.actors.container.states import State
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.seeing_out import PATIENCE_SECONDS, unless
 from daemon.errors import Conflict

@@ -13,9 +13,9 @@ from trio.testing import MockClock
 
 from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import Container
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Kill, Start, Stop
+from daemon.actors.container.commands import Kill, Start, Stop
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.engine import Engine
 from daemon.actors.mailbox import Mailbox, Request
 from daemon.actors.published import Cell

@@ -6,9 +6,9 @@ import pytest
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import ForceRemove, Remove, Restart, Start
+from daemon.actors.container.commands import ForceRemove, Remove, Restart, Start
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.container.waiting import waiting_for
 from daemon.errors import Failed, InvalidParameter
 from tests.unit.actors.world import World, a_record, refused

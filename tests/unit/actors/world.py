@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from daemon.actors.container.actor import Container
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Pause, Start
+from daemon.actors.container.commands import Pause, Start
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.containers import Containers, new_id
 from daemon.actors.execs import Execs
 from daemon.actors.mailbox import Command

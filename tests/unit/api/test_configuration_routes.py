@@ -11,8 +11,8 @@ import trio
 from structlog.testing import capture_logs
 
 from daemon.actors.configuration.actor import LiveConfiguration
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.engine import Engine
 from daemon.api.app import Application, make_app
 from daemon.api.docker import configuration

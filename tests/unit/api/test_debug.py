@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Restart, Start, Stop
+from daemon.actors.container.commands import Restart, Start, Stop
+from daemon.actors.container.states import State
 from daemon.actors.containers import Containers
 from daemon.actors.engine import Engine
 from daemon.actors.execs import Execs

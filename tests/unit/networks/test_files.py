@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.errors import InvalidParameter
 from daemon.model import HostConfig
 from daemon.networks.files import (
     FALLBACK_SERVERS,
@@ -13,6 +13,7 @@ from daemon.networks.files import (
     hosts_text,
     parse_extra_host,
     resolv_conf_text,
+    upstream_servers,
 )
 
 OF_HOST = """\
@@ -59,9 +60,30 @@ def test_a_malformed_extra_host_is_refused(text: str) -> None:
         parse_extra_host(text)
 
 
-def test_a_gateway_is_refused_while_there_is_none() -> None:
-    with pytest.raises(NotImplementedHere, match="host-gateway"):
-        parse_extra_host("h:host-gateway")
+def test_the_gateway_is_named_by_each_of_its_addresses() -> None:
+    text = hosts_text("web", HostConfig(extra_hosts=("h:host-gateway",)), gateways=("172.17.0.1", "fd00::1"))
+    assert "172.17.0.1\th\nfd00::1\th\n" in text
+
+
+def test_links_are_named_before_the_extra_hosts() -> None:
+    host_config = HostConfig(extra_hosts=("x:10.0.0.9",))
+    text = hosts_text("web", host_config, links=[("172.17.0.3", "db 0123 mydb")])
+    assert "172.17.0.3\tdb 0123 mydb\n10.0.0.9\tx\n" in text
+
+
+def test_the_resolver_is_asked_instead_of_the_hosts_servers() -> None:
+    lines = resolv_conf_text(HostConfig(network_mode="web"), OF_HOST, asks_resolver=True).splitlines()
+    assert lines == ["nameserver 127.0.0.11", "search a b", "options edns0 ndots:0"]
+
+
+def test_whoever_sets_ndots_keeps_it() -> None:
+    host_config = HostConfig(network_mode="web", dns_options=("ndots:3",))
+    assert "options ndots:3\n" in resolv_conf_text(host_config, OF_HOST, asks_resolver=True)
+
+
+def test_the_resolver_can_ask_a_server_on_the_hosts_loopback() -> None:
+    assert upstream_servers(HostConfig(), OF_HOST) == ("127.0.0.53", "10.0.0.1")
+    assert upstream_servers(HostConfig(dns=("9.9.9.9",)), OF_HOST) == ("9.9.9.9",)
 
 
 def test_name_servers_on_the_hosts_loopback_are_left_out() -> None:

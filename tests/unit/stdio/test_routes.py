@@ -12,9 +12,9 @@ import pytest
 import trio
 from hypercorn.typing import ASGIFramework
 
-from daemon.actors.container.lifecycle import State
-from daemon.actors.container.messages import Attach, Note, Resize
+from daemon.actors.container.commands import Attach, Note, Resize
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.published import Cell
 from daemon.api.app import make_app
 from daemon.api.docker import attach, logs

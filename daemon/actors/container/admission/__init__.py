@@ -9,6 +9,7 @@ whether bind sources exist is `daemon.runtimes.spec.sources.check_bind_sources`.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 
 import attrs
 
@@ -21,22 +22,28 @@ from daemon.actors.container.admission.defaults import (
     config_as_of_version,
     filled,
 )
-from daemon.actors.container.admission.endpoints import check_endpoints
+from daemon.actors.container.admission.endpoints import wanted_networks
 from daemon.actors.container.admission.limits import RESOURCES
 from daemon.actors.container.admission.merging import merged
 from daemon.actors.container.admission.rules import Case, apply
 from daemon.actors.container.admission.warnings import warnings
-from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
+from daemon.errors import InvalidParameter
+from daemon.model import Config, EndpointConfig, HostConfig, ImageConfig, NetworkingConfig
+from daemon.networks.files import HOST_GATEWAY, parse_extra_host
 
 __all__ = ["Admitted", "Defaults", "admit"]
 
 
 @attrs.frozen
 class Admitted:
-    """A container that may be made: `config` merged with the image's, `host_config` complete."""
+    """A container that may be made: `config` merged with the image's, `host_config` complete.
+
+    `networks` has what it is to be in each network, by the name the client used.
+    """
 
     config: Config
     host_config: HostConfig
+    networks: Mapping[str, EndpointConfig]
     warnings: tuple[str, ...]
 
 
@@ -74,10 +81,19 @@ def admit(
     )
     apply((*checks.FORM, *RESOURCES), case)
     check_parts(case.config, whole, defaults.host)
-    check_endpoints(networking, host_config.network_mode, whole, api_version)
+    _check_host_gateway(whole, defaults)
+    networks = wanted_networks(networking, host_config.network_mode, config, whole, api_version)
     apply(refusals.UNSUPPORTED, case)
     defaults.runtimes.find(whole.runtime)
-    return Admitted(case.config, whole, tuple(warnings(case, image.config)))
+    return Admitted(case.config, whole, networks, tuple(warnings(case, image.config)))
+
+
+def _check_host_gateway(host_config: HostConfig, defaults: Defaults) -> None:
+    asks = any(parse_extra_host(text)[1] == HOST_GATEWAY for text in host_config.extra_hosts or ())
+    if asks and not defaults.has_host_gateway:
+        raise InvalidParameter(
+            f'unable to derive the IP value for "{HOST_GATEWAY}": there is no bridge network'
+        )
 
 
 def _completed(config: Config, host_config: HostConfig, defaults: Defaults) -> Config:

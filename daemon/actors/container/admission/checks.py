@@ -15,6 +15,8 @@ from daemon.actors.container.signals import parse_signal
 from daemon.errors import InvalidParameter
 from daemon.model import Config, HostConfig
 from daemon.networks.files import check_dns, parse_extra_host
+from daemon.networks.linking import parse_link
+from daemon.networks.ports import exposed_ports, port_wishes
 from daemon.runtimes.spec.capabilities import granted
 from daemon.runtimes.spec.devices import parse_rule
 from daemon.runtimes.spec.inputs import HostFacts
@@ -29,7 +31,6 @@ LONGEST_HOSTNAME: Final = 64  # sethostname(2)
 _HOSTNAME: Final = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
 )
-_PORT: Final = re.compile(r"\d{1,5}(-\d{1,5})?(/(tcp|udp|sctp))?", re.IGNORECASE)
 _MILLISECOND: Final = 1_000_000  # durations are in nanoseconds
 
 
@@ -98,6 +99,7 @@ OF_CLIENT: Final = (
         Rule(_shares_network_and(wants), f"conflicting options: {what} and the network mode")
         for wants, what in (
             (lambda case: case.config.hostname, "hostname"),
+            (lambda case: case.config.mac_address, "mac-address"),
             (lambda case: case.host_config.dns, "dns"),
             (lambda case: case.host_config.extra_hosts, "custom host-to-IP mapping"),
         )
@@ -107,6 +109,16 @@ OF_CLIENT: Final = (
             lambda case: case.host_config.port_bindings or case.host_config.publish_all_ports
         ),
         "conflicting options: port publishing and the container type network mode",
+    ),
+    Rule(
+        _shares_network_and(lambda case: case.host_config.links),
+        "conflicting options: container type network can't be used with links. "
+        "This would result in undefined behavior",
+    ),
+    Rule(
+        lambda case: case.host_config.network_mode == "host" and case.host_config.links,
+        "conflicting options: host type networking can't be used with links. "
+        "This would result in undefined behavior",
     ),
 )
 
@@ -172,9 +184,10 @@ def check_parts(config: Config, host_config: HostConfig, host: HostFacts) -> Non
     _check_texts(config)
     if config.stop_signal:
         parse_signal(config.stop_signal)
-    for port in config.exposed_ports or {}:
-        if not _PORT.fullmatch(port):
-            raise InvalidParameter(f'invalid port specification: "{port}"')
+    exposed_ports(config)
+    port_wishes(config, host_config)
+    for link in host_config.links or ():
+        parse_link(link)
     client_mounts(host_config)
     granted(host_config, host.capabilities)
     check_ulimits(host_config.ulimits)

@@ -27,12 +27,15 @@ START_INTERVAL_SINCE: Final = (1, 44)
 class Defaults:
     """The engine's own part: settings and host, as they are now.
 
-    `hostname` is the host's; `shm_size` in bytes.
+    `hostname` is the host's; `network_mode` is for who names none; `has_host_gateway` tells whether a bridge
+    has an address for "host-gateway"; `shm_size` in bytes.
     """
 
     host: HostFacts
     runtimes: RuntimeTable
     hostname: str
+    network_mode: str = "bridge"
+    has_host_gateway: bool = True
     shm_size: int = 64 << 20
     ipc_mode: str = "private"
     cgroupns_mode: str = ""
@@ -49,7 +52,7 @@ def filled(host_config: HostConfig, config: Config, defaults: Defaults, version:
     """Return `host_config` with every default in its place."""
     return attrs.evolve(
         host_config,
-        network_mode=_network_mode(host_config, config),
+        network_mode=_network_mode(host_config, config, defaults),
         ipc_mode=host_config.ipc_mode or ("shareable" if version < (1, 40) else defaults.ipc_mode),
         cgroupns_mode=host_config.cgroupns_mode or _cgroupns_mode(defaults, version),
         cgroup_parent=host_config.cgroup_parent or defaults.cgroup_parent,
@@ -68,10 +71,11 @@ def filled(host_config: HostConfig, config: Config, defaults: Defaults, version:
     )
 
 
-def _network_mode(host_config: HostConfig, config: Config) -> str:
-    """Return the network mode; Docker's default is a bridge, which this version does not have."""
+def _network_mode(host_config: HostConfig, config: Config, defaults: Defaults) -> str:
+    if config.network_disabled:
+        return "none"
     asked = host_config.network_mode
-    return "none" if asked in {"", "default"} or config.network_disabled else asked
+    return defaults.network_mode if asked in {"", "default"} else asked
 
 
 def _cgroupns_mode(defaults: Defaults, version: Version) -> str:

@@ -10,14 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from daemon.actors.container.admission.rules import Case, Rule
-from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.errors import NotImplementedHere
 
 _WINDOWS_ONLY: Final = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
-
-
-def _unsupported_network(case: Case) -> bool:
-    mode = case.host_config.network_mode
-    return mode not in {"none", "host"} and not mode.startswith("container:")
 
 
 def _uses(field: str) -> Callable[[Case], bool]:
@@ -31,15 +26,9 @@ OF_CLIENT: Final = (
         "anonymous volumes (Volumes) are not supported yet",
         NotImplementedHere,
     ),
-    Rule(lambda case: case.config.mac_address, "conflicting options: mac-address and the network mode"),
 )
 
 UNSUPPORTED: Final = (
-    Rule(
-        _unsupported_network,
-        'network mode "{h.network_mode}" is not supported yet: use --network none or --network host',
-        InvalidParameter,
-    ),
     Rule(
         # Its shared memory is a tmpfs of that container's own, which cannot be shared safely after the fact.
         lambda case: case.host_config.ipc_mode.startswith("container:"),
@@ -50,7 +39,6 @@ UNSUPPORTED: Final = (
         Rule(_uses(field), text, NotImplementedHere)
         for field, text in (
             ("volumes_from", "volumes of other containers (VolumesFrom) are not supported yet"),
-            ("links", "links (Links) are not supported: put the containers on a network of their own"),
             ("device_requests", "device requests (DeviceRequests, --gpus) are not supported yet"),
             ("storage_opt", "storage options (StorageOpt) are not supported"),
             ("cgroup", "joining the cgroup of another container (Cgroup) is not supported"),

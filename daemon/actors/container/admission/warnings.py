@@ -12,7 +12,9 @@ from daemon.runtimes.spec.limits import beyond_host
 def warnings(case: Case, image: Config) -> Iterator[str]:
     """Yield the warnings for a container that has been admitted."""
     host_config = case.host_config
-    if host_config.port_bindings or host_config.publish_all_ports:
+    if host_config.network_mode in {"host", "none"} and (
+        host_config.port_bindings or host_config.publish_all_ports
+    ):
         yield f"Published ports are discarded when using {host_config.network_mode} network mode"
     if image.volumes:
         paths = ", ".join(sorted(image.volumes))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from daemon.actors.configuration.plan import OlderRun, Plan, RuntimeChange, make_plan, older_runs
 from daemon.actors.configuration.value import Configuration, changes
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import LIVE, ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.runtimes.table import LockedRuntime, RuntimeTable
 from daemon.settings import Settings
 from tests.unit.actors.configuration.samples import AT_RESTART, OTHER, changed

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.actors.container.actor import as_record
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.exec.session import ExecRecord
 from daemon.actors.recovery.known import read
 from daemon.journal import Record
@@ -24,7 +24,7 @@ from tests.unit.actors.world import a_record
 from tests.unit.fakes import Books, FakeLedger
 from tests.unit.runtimes.tables import RUNTIMES
 
-KINDS = ("container", "exec", "image", "configuration")
+KINDS = ("container", "exec", "image", "configuration", "network")
 ID = "a" * 64
 RUN = Run(4711, 1, 4710, 1)
 

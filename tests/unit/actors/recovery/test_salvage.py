@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import attrs
 
-from daemon.actors.container.lifecycle import State
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
+from daemon.actors.container.states import State
 from daemon.actors.recovery.known import Damaged, Known
 from daemon.actors.recovery.salvage import named
 from tests.unit.actors.world import a_record

@@ -1,4 +1,4 @@
-"""mount(2), umount2(2) and syncfs(2), which Python's standard library does not offer.
+"""System calls that Python 3.11 does not offer: mount, umount2, syncfs, setns and unshare, all in section 2.
 
 Each blocks for as long as the kernel likes: call them in a thread.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 MNT_DETACH: Final = 2
+MS_BIND: Final = 4096
+CLONE_NEWNET: Final = 0x40000000
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -55,7 +57,27 @@ def sync_filesystem(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _check(result: int, path: Path) -> None:
+def enter_namespace(descriptor: int, kind: int) -> None:
+    """Put the calling thread into the namespace of `kind` (one CLONE_NEW* flag) that `descriptor` is open on.
+
+    Raises:
+        OSError: the kernel refused; EINVAL if it is no namespace of that kind.
+
+    """
+    _check(_LIBC.setns(descriptor, kind))
+
+
+def leave_behind(kind: int) -> None:
+    """Put the calling thread into a new namespace of `kind` (one CLONE_NEW* flag).
+
+    Raises:
+        OSError: the kernel refused.
+
+    """
+    _check(_LIBC.unshare(kind))
+
+
+def _check(result: int, path: Path | None = None) -> None:
     if result != 0:
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(path))
+        raise OSError(code, os.strerror(code), *([str(path)] if path else []))

@@ -1,0 +1,142 @@
+"""Connecting a container to a network and disconnecting it: first what runs, then its record.
+
+One change after the other, as with updates (`daemon.actors.container.updates`), because the way out of a
+container depends on all its networks.  A container that does not run is changed in its record alone.
+"""
+
+from __future__ import annotations
+
+import attrs
+import trio
+
+from daemon.actors.container.commands import Connect, Disconnect
+from daemon.actors.container.host import ContainerHost
+from daemon.actors.container.reports import Connected, Disconnected
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import ALIVE
+from daemon.actors.mailbox import Mailbox, Promise
+from daemon.actors.published import Cell
+from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter, Unavailable
+
+SHARED = "container:"
+ALREADY_THERE = "endpoint with name {name} already exists in network {network}"
+
+
+@attrs.define(eq=False)
+class Memberships:
+    """The networks of one container, as they change; the changes are tasks of its actor."""
+
+    cell: Cell[ContainerSnapshot]
+    mailbox: Mailbox
+    host: ContainerHost
+    tasks: trio.Nursery
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    def begin(self, message: Connect | Disconnect) -> Promise[None]:
+        """Begin a change; the promise is kept once it is written and whatever runs obeys it."""
+        promise: Promise[None] = Promise()
+        self.tasks.start_soon(self._see_through, message, promise)
+        return promise
+
+    def renamed(self) -> None:
+        """Tell the networks what the container is called now."""
+        self.tasks.start_soon(self._rename)
+
+    async def _rename(self) -> None:
+        async with self._turn:
+            now = self.cell.current
+            await self.host.rename_in_networks(now.record, now.attachments)
+
+    async def _see_through(self, message: Connect | Disconnect, promise: Promise[None]) -> None:
+        try:
+            async with self._turn:
+                await (self._connect(message) if isinstance(message, Connect) else self._disconnect(message))
+        except EngineError as error:
+            promise.refuse(error)
+        else:
+            promise.answer(None)
+        finally:
+            promise.refuse(Unavailable(f"the engine stopped looking after container {self.cell.current.id}"))
+
+    async def _connect(self, wanted: Connect) -> None:
+        check_connect(self.cell.current, wanted)
+        if self.cell.current.state not in ALIVE:
+            await self.mailbox.ask(Connected(wanted.network, wanted.endpoint))
+        now = self.cell.current
+        if now.state in ALIVE and now.attachments.named(wanted.network) is None:
+            await self._join(now, wanted)  # it runs, or was started meanwhile, without
+
+    async def _join(self, now: ContainerSnapshot, wanted: Connect) -> None:
+        networks = {**now.record.networks, wanted.network: wanted.endpoint}
+        record = attrs.evolve(now.record, networks=networks)
+        attachments = await self.host.join_network(record, now.attachments, wanted.network)
+        try:
+            await self.mailbox.ask(Connected(wanted.network, wanted.endpoint, attachments, now.run))
+        except EngineError:
+            await self.host.leave_network(now.record, attachments, wanted.network)
+            raise
+        if self.cell.current.run != now.run:  # the run ended meanwhile, and took back what it knew of
+            await self.host.leave_network(now.record, attachments, wanted.network)
+
+    async def _disconnect(self, unwanted: Disconnect) -> None:
+        name = check_disconnect(self.cell.current, unwanted)
+        report = Disconnected(name, unwanted.network_id, unwanted.driver)
+        await self.mailbox.ask(await self._left(report) or report)
+        if (late := await self._left(report)) is not None:  # it was started meanwhile, with it
+            await self.mailbox.ask(late)
+
+    async def _left(self, report: Disconnected) -> Disconnected | None:
+        """Have what runs leave the network; return the report of that, None if it was not there."""
+        now = self.cell.current
+        if now.state not in ALIVE or now.attachments.named(report.network) is None:
+            return None
+        networks = {name: wish for name, wish in now.record.networks.items() if name != report.network}
+        record = attrs.evolve(now.record, networks=networks)
+        rest = await self.host.leave_network(record, now.attachments, report.network)
+        return attrs.evolve(report, attachments=rest, run=now.run)
+
+
+def check_connect(now: ContainerSnapshot, wanted: Connect) -> None:
+    """Refuse a network that the container cannot be in, or is in already.
+
+    Raises:
+        InvalidParameter: its network mode, or the network, excludes others.
+        Forbidden: it is there already.
+
+    """
+    mode = now.record.host_config.network_mode
+    if mode.startswith(SHARED):
+        raise InvalidParameter(
+            "container sharing network namespace with another container or host "
+            "cannot be connected to any other network"
+        )
+    if "host" in {mode, wanted.network}:
+        raise InvalidParameter(
+            "container cannot be disconnected from host network or connected to host network"
+        )
+    if wanted.network in now.record.networks:
+        raise Forbidden(ALREADY_THERE.format(name=now.record.name, network=wanted.network))
+    if "none" in {*now.record.networks, wanted.network} and now.record.networks:
+        raise InvalidParameter(
+            "container cannot be connected to multiple networks "
+            "with one of the networks in private (none) mode"
+        )
+
+
+def check_disconnect(now: ContainerSnapshot, unwanted: Disconnect) -> str:
+    """Return the name under which the container's record has the network.
+
+    Raises:
+        InvalidParameter: it has the host's network.
+        Failed: it is not in that network.
+
+    """
+    networks = now.record.networks
+    if unwanted.network == "host" and "host" in networks:
+        raise InvalidParameter(
+            "container cannot be disconnected from host network or connected to host network"
+        )
+    for name in (unwanted.network, unwanted.network_id):
+        if name in networks:
+            return name
+    raise Failed(f"container {now.id} is not connected to network {unwanted.network}")

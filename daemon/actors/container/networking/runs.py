@@ -1,0 +1,216 @@
+"""The networks of one run: `reserve` decides, `plumb` has the kernel do it, `leave` undoes both.
+
+`leave` knows no more than the container's id, however far the others have come, so it is all there is to a
+launch that broke off, to a run that has ended and to a crash.  What a container has is `Attachments`, which
+its record keeps; nothing here remembers anything else of it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from daemon.actors.concurrent import all_of
+from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
+from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
+from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver
+from daemon.actors.container.networking.wiring import KnownNetworks, Names, Others, Publisher, Sandboxes
+from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.network.messages import Join, Leave
+from daemon.model import EndpointConfig
+from daemon.networks.hostports import HostPorts, InUse
+from daemon.networks.linking import parse_link
+from daemon.networks.plans import PublishedPort
+from daemon.networks.records import NetworkRecord
+from daemon.runtimes.stages import stage
+
+HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
+BRIDGE: Final = "bridge"
+
+
+@attrs.define(eq=False)
+class ContainerNetworks:
+    """The networks, as containers use them; `directory` has a file for each container's namespace."""
+
+    networks: KnownNetworks
+    sandboxes: Sandboxes
+    publisher: Publisher
+    names: Names
+    ports: HostPorts
+    others: Others
+    directory: Path
+
+    def sandbox(self, container_id: str) -> Path:
+        """Return the file of a container's namespace."""
+        return self.directory / container_id
+
+    def record_of(self, network_id: str) -> NetworkRecord:
+        """Return what a network is.
+
+        Raises:
+            NotFound: it is gone.
+
+        """
+        return self.networks.resolve(network_id).record
+
+    async def reserve(self, record: ContainerRecord) -> Attachments:
+        """Take places in all networks of a container, and the ports that it publishes.
+
+        Raises:
+            NotFound: there is no such network.
+            EngineError: one has no place, or a port is in use; `leave` gives back what was taken.
+
+        """
+        attachments = NOWHERE
+        for name, wish in record.networks.items():
+            attachments = attachments.also_in(await self.join(record, name, wish, attachments))
+        ports = await self.claim(record, attachments)
+        has_links = any(found.link for found in attachments.networks)
+        return attrs.evolve(
+            attachments, ports=ports, sandbox=str(self.sandbox(record.id)) if has_links else ""
+        )
+
+    async def plumb(self, record: ContainerRecord, attachments: Attachments) -> None:
+        """Bring a container's links, ports and names into being.
+
+        Raises:
+            Failed: the kernel refuses; `leave` undoes what was done.
+
+        """
+        plans = link_plans(record, attachments, self.record_of)
+        if not plans:
+            return
+        with stage("plugging into networks"):
+            await self.sandboxes.make(self.sandbox(record.id), plans)
+        await all_of(partial(self.publish, attachments.ports), partial(self.tell, record, attachments))
+
+    async def leave(self, record: ContainerRecord) -> None:
+        """Leave nothing of a container in any network, nor of the host's ports.
+
+        Raises:
+            EngineError: something could not be undone; everything else is.
+
+        """
+        with stage("leaving networks"):
+            await all_of(
+                partial(self.forget_names, record),
+                partial(self.unpublish, self.ports.of(record.id)),
+                partial(self.sandboxes.remove, self.sandbox(record.id)),
+                partial(self._vacate, record.id),
+            )
+        self.ports.release(record.id)
+
+    async def _vacate(self, container_id: str) -> None:
+        for network in self.networks:
+            if container_id in network.snapshot.endpoints:
+                await network.mailbox.ask(Leave(container_id))
+
+    def facts(self, record: ContainerRecord, attachments: Attachments) -> NetworkFacts:
+        """Return what the container's own files are to say.
+
+        Raises:
+            NotFound: a container it is linked to is gone.
+            Conflict: one does not run.
+
+        """
+        links = record.host_config.links or () if record.host_config.network_mode == BRIDGE else ()
+        return NetworkFacts(
+            tuple(str(address) for address in attachments.addresses),
+            self.host_gateways(),
+            tuple(self._link(text) for text in links),
+            asks_resolver(record.networks),
+            Path(attachments.sandbox) if attachments.sandbox else None,
+        )
+
+    def host_gateways(self) -> tuple[str, ...]:
+        """Return the host's addresses on the predefined bridge, none if there is no such network."""
+        bridges = (network.record for network in self.networks if network.record.name == BRIDGE)
+        return tuple(str(pool.gateway) for record in bridges for pool in record.pools)
+
+    def _link(self, text: str) -> tuple[str, str]:
+        name, alias = parse_link(text)
+        address, short_id, other = self.others.link(name)
+        return address, " ".join(dict.fromkeys((alias, short_id, other)))
+
+    async def join(
+        self, record: ContainerRecord, name: str, wish: EndpointConfig, attachments: Attachments
+    ) -> Attachment:
+        """Take a place in one network, beside those that the container has.
+
+        Raises:
+            NotFound: there is no such network.
+            EngineError: there is no place.
+
+        """
+        network = self.networks.resolve(name)
+        with stage(f"joining network {name}"):
+            lease = await network.mailbox.ask(Join(record.id, record.name, wish))
+        if network.record.link_plan(lease, "", "", way_out=False) is None:
+            return Attachment(lease)
+        prefix = network.record.interface_prefix
+        return Attachment(lease, lease.interface_name or next_link(attachments, prefix))
+
+    async def claim(self, record: ContainerRecord, attachments: Attachments) -> tuple[PublishedPort, ...]:
+        """Take the host's ports for a container; one whose last holder is being cleared away is waited for.
+
+        Raises:
+            InUse: one is in use.
+            Failed: it cannot be bound.
+
+        """
+        wishes = wanted_ports(record, attachments, self.record_of)
+        addresses = published_at(record, attachments, self.record_of)
+        if not addresses:
+            return ()
+        while True:
+            try:
+                return self.ports.claim(record.id, wishes, addresses)
+            except InUse as error:
+                if not await self.others.cleared(error.holder):
+                    raise
+
+    async def publish(self, ports: tuple[PublishedPort, ...]) -> None:
+        """Have the host answer at these ports.
+
+        Raises:
+            Failed: the kernel refuses.
+
+        """
+        if ports:
+            with stage("publishing ports"):
+                await self.publisher.publish(ports)
+
+    async def unpublish(self, ports: tuple[PublishedPort, ...]) -> None:
+        """Have the host answer there no more.
+
+        Raises:
+            Failed: the kernel refuses.
+
+        """
+        if ports:
+            await self.publisher.unpublish(ports)
+
+    async def forget_names(self, record: ContainerRecord) -> None:
+        """Have a container's names known no more, if any of its networks has names.
+
+        Raises:
+            Failed: the resolver does not listen.
+
+        """
+        if asks_resolver(record.networks):
+            await self.names.drop(record.id)
+
+    async def tell(self, record: ContainerRecord, attachments: Attachments) -> None:
+        """Have a container's names known, and its questions answered.
+
+        Raises:
+            Failed: the resolver does not listen.
+
+        """
+        found = asker(record, attachments, self.sandbox(record.id), HOST_RESOLV_CONF.read_text())
+        if found is not None:
+            with stage("telling the resolver"):
+                await self.names.put(found)

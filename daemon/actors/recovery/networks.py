@@ -1,0 +1,136 @@
+"""Networks at a start: whatever the records say is put in force again, whatever no record knows is removed.
+
+Nothing here interrupts a container that runs.  The firewall's table is made anew in one transaction, so that
+what is published stays published; bridges and links that are as they should be are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import attrs
+import structlog
+
+from daemon.actors.container.attachments import Attachments
+from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS
+from daemon.actors.container.networking.linux import in_thread
+from daemon.actors.container.networking.naming import asker
+from daemon.actors.container.networking.runs import HOST_RESOLV_CONF
+from daemon.actors.container.snapshot import Stored
+from daemon.actors.firewall import Firewall
+from daemon.actors.firewall_commands import Reconcile
+from daemon.actors.networks import Networks
+from daemon.actors.recovery.known import Known
+from daemon.errors import EngineError
+from daemon.failpoints import reached
+from daemon.networks import links, namespaces
+from daemon.networks.hostports import HostPorts
+from daemon.networks.plans import Asker
+from daemon.networks.records import Endpoint, NetworkRecord
+from daemon.networks.resolver.client import Resolver
+
+T = TypeVar("T")
+LOG: Final = structlog.get_logger(__name__)
+
+
+@attrs.frozen
+class NetworkRecovery:
+    """What there is to put in force: `directory` has the namespaces' files."""
+
+    networks: Networks
+    firewall: Firewall
+    ports: HostPorts
+    resolver: Resolver
+    directory: Path
+
+    async def recover(self, known: Known, *, clear: bool) -> None:
+        """Take up the networks again, with those who are in them; `clear`: remove what no record knows.
+
+        Raises:
+            EngineError: the networks cannot be defined: the disk refuses, or no subnet is left.
+
+        """
+        attached = [found for found in known.containers if found.attachments.networks]
+        await self.networks.recover(known.networks, places(attached))
+        reached("recover-networks-defined")
+        await self._reconcile(attached)
+        reached("recover-firewall-reconciled")
+        if clear:
+            await in_thread(lambda: self._clear(attached))
+        await self._tell_resolver(attached)
+
+    async def _reconcile(self, attached: Sequence[Stored]) -> None:
+        """Hold the ports again, and have the firewall as the records say."""
+        for found in attached:
+            for problem in self.ports.hold(found.record.id, found.attachments.ports):
+                LOG.warning("a published port is shared", container=found.record.id, reason=problem)
+        in_use = {network_id for found in attached for network_id in _network_ids(found.attachments)}
+        bridges = [record for record in self._records() if record.is_bridge and _wanted(record, in_use)]
+        rules = [record.bridge_rules() for record in bridges]
+        published = [port for found in attached for port in found.attachments.ports]
+        try:
+            await self.firewall.mailbox.ask(Reconcile(tuple(rules), tuple(published)))
+        except EngineError as error:  # containers run all the same; the next change tries again
+            LOG.error("the firewall is not as it should be", reason=str(error))
+
+    def _clear(self, attached: Sequence[Stored]) -> None:
+        """Remove namespaces and links that are nobody's."""
+        kept = {found.record.id for found in attached}
+        for path in namespaces.below(self.directory):
+            if path.name not in kept:
+                _try(namespaces.remove, path)
+        expected = {record.link for record in self._records() if record.is_bridge}
+        expected |= {host_end for found in attached for host_end in _host_ends(found.attachments)}
+        for link in links.owned_links(self.networks.owner):
+            if link.owner == self.networks.owner and link.name not in expected:
+                _try(links.remove_link, link.name)
+
+    async def _tell_resolver(self, attached: Sequence[Stored]) -> None:
+        try:
+            refused = await self.resolver.keep(self._askers(attached))
+        except EngineError as error:
+            LOG.error("containers' names are not answered", reason=str(error))
+            return
+        for container_id, reason in refused.items():
+            LOG.error("a container's names are not answered", container=container_id, reason=reason)
+
+    def _askers(self, attached: Sequence[Stored]) -> list[Asker]:
+        text = HOST_RESOLV_CONF.read_text()
+        found = (asker(one.record, one.attachments, self.directory / one.record.id, text) for one in attached)
+        return [one for one in found if one is not None]
+
+    def _records(self) -> list[NetworkRecord]:
+        return [network.record for network in self.networks]
+
+
+def places(attached: Sequence[Stored]) -> dict[str, dict[str, Endpoint]]:
+    """Return who is in each network, by its id and the container's."""
+    found: dict[str, dict[str, Endpoint]] = {}
+    for stored in attached:
+        for attachment in stored.attachments.networks:
+            endpoint = Endpoint(stored.record.name, attachment.lease)
+            found.setdefault(attachment.lease.network_id, {})[stored.record.id] = endpoint
+    return found
+
+
+def _wanted(record: NetworkRecord, in_use: set[str]) -> bool:
+    return not record.predefined or record.id in in_use
+
+
+def _network_ids(attachments: Attachments) -> Iterator[str]:
+    return (found.lease.network_id for found in attachments.networks)
+
+
+def _host_ends(attachments: Attachments) -> Iterator[str]:
+    return (HOST_END + found.lease.endpoint_id[:HOST_END_DIGITS] for found in attachments.networks)
+
+
+def _try(remove: Callable[[T], None], what: T) -> None:
+    """Remove what no record knows of; if that fails, it can wait for the next start."""
+    LOG.warning("removing what no record knows of", name=str(what))
+    try:
+        remove(what)
+    except EngineError as error:
+        LOG.error("it stays", name=str(what), reason=str(error))
