@@ -14,7 +14,7 @@ because going through them takes far longer than a transaction.  Nobody waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import attrs
@@ -25,7 +25,7 @@ from daemon.actors.firewall_commands import Wish, Withdraw
 from daemon.actors.mailbox import Mailbox, Request
 from daemon.errors import EngineError, Failed, Unavailable
 from daemon.networks.firewall.base import PacketFilter
-from daemon.networks.firewall.ruleset import Change, Key, Ruleset, Touched, key_of
+from daemon.networks.firewall.ruleset import Change, Ruleset, Touched, key_of
 from daemon.networks.plans import PublishedPort
 
 LIMIT_SECONDS: Final = 30.0  # far more than a transaction takes, far less than anybody waits
@@ -55,17 +55,17 @@ class Firewall:
     kernel: PacketFilter
     mailbox: Mailbox = attrs.field(factory=lambda: Mailbox("firewall"), init=False)
     wanted: Ruleset = attrs.field(factory=Ruleset, init=False)
-    # None: unknown, so only the whole will do.
-    _in_kernel: Ruleset | None = attrs.field(default=None, init=False)
+    # Whether the kernel is known to have what is wanted; if not, only the whole will do.
+    _holds: bool = attrs.field(default=False, init=False)
     _gathered: list[Request[None]] = attrs.field(factory=list, init=False)
-    _gone: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
-    _new: dict[Key, PublishedPort] = attrs.field(factory=dict, init=False)
+    _gone: set[PublishedPort] = attrs.field(factory=set, init=False)
+    _new: set[PublishedPort] = attrs.field(factory=set, init=False)
     _to_do: trio.Event = attrs.field(factory=trio.Event, init=False)
     _to_forget: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take commands until cancelled; every command taken is answered, whatever happens."""
-        self._in_kernel = None
+        self._holds = False
         try:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(self._carry_out)
@@ -130,34 +130,37 @@ class Firewall:
     async def _try(self, plan: _Plan) -> Failed | None:
         if not plan.requests:
             return None
-        known, self._in_kernel = self._in_kernel, None
+        change = Change.between(self.wanted, plan.after, plan.touched)
+        # Without rules there is no table, neither before nor after.
+        anew = plan.anew or not self._holds or not self.wanted or not plan.after
+        self._holds = False
+        left: Collection[PublishedPort] = ()
         try:
-            # Without rules there is no table, neither before nor after.
-            if plan.anew or not known or not plan.after:
-                await self.kernel.replace(plan.after)
-            elif change := Change.between(known, plan.after, plan.touched):
+            if anew:
+                left = await self.kernel.replace(plan.after)
+            elif change:
                 await self.kernel.change(change)
         except Failed as error:
             return error
-        self._in_kernel = plan.after
-        self._want(plan.after, plan.touched)
+        self._holds = True
+        self._gone.update(left)
+        self._want(plan.after, change)
         for request in plan.requests:
             request.answer(None)
         return None
 
-    def _want(self, after: Ruleset, touched: Touched) -> None:
-        change = Change.between(self.wanted, after, touched)
+    def _want(self, after: Ruleset, change: Change) -> None:
         self.wanted = after
-        self._gone.update({key_of(port): port for port in change.ports_gone})
-        self._new.update({key_of(port): port for port in change.ports_new if port.protocol == "udp"})
+        self._gone.update(change.ports_gone)
+        self._new.update(port for port in change.ports_new if port.protocol == "udp")
         if self._gone or self._new:
             self._to_forget.set()
 
     def _refuse(self, request: Request[None], error: Failed) -> None:
         wish = _wish(request)
         if isinstance(wish, Withdraw):
-            self._in_kernel = None
-            self._want(wish.on(self.wanted), wish.touched(self.wanted))
+            after = wish.on(self.wanted)
+            self._want(after, Change.between(self.wanted, after, wish.touched(self.wanted)))
         request.refuse(error)
 
     async def _forget(self) -> None:
@@ -165,9 +168,8 @@ class Firewall:
         while True:
             await self._to_forget.wait()
             # A container that has started again meanwhile keeps its connections.
-            gone = [port for key, port in self._gone.items() if self.wanted.ports.get(key) != port]
-            new = list(self._new.values())
-            self._gone, self._new, self._to_forget = {}, {}, trio.Event()
+            gone = {port for port in self._gone if self.wanted.ports.get(key_of(port)) != port}
+            new, self._gone, self._new, self._to_forget = self._new, set(), set(), trio.Event()
             with trio.move_on_after(LIMIT_SECONDS):
                 try:
                     await self.kernel.forget(gone, new)

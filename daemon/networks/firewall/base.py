@@ -15,8 +15,8 @@ class PacketFilter(Protocol):
     A call that is cancelled may be carried out nevertheless, but before any that is made after it.
     """
 
-    async def replace(self, rules: Ruleset) -> None:
-        """Have `rules` and nothing else, whatever was there.
+    async def replace(self, rules: Ruleset) -> frozenset[PublishedPort]:
+        """Have `rules` and nothing else, whatever was there; return the ports that are no longer published.
 
         Raises:
             Failed: the kernel refused.

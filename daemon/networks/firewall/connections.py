@@ -8,16 +8,15 @@ connections are forgotten, so that their next packet is decided anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
+from daemon.networks.firewall.elements import NUMBERS
 from daemon.networks.plans import PublishedPort
 
-UDP: Final = 17
-NUMBERS: Final[Mapping[str, int]] = MappingProxyType({"tcp": 6, "udp": UDP, "sctp": 132})
+UDP: Final = NUMBERS["udp"]
 # Bits of a connection's status, linux/netfilter/nf_conntrack_common.h.
 SOURCE_CHANGED: Final = 1 << 4
 DESTINATION_CHANGED: Final = 1 << 5

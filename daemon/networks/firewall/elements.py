@@ -7,6 +7,7 @@ however many there are, and a change is as large as what it changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -22,6 +23,7 @@ HOME: Final[Mapping[int, str]] = {4: "home4", 6: "home6"}
 HIDDEN: Final[Mapping[int, str]] = {4: "hidden4", 6: "hidden6"}
 # Where a published port leads to, by protocol and port, and by address where it is published at one.
 EVERYWHERE: Final[Mapping[int, str]] = {4: "everywhere4", 6: "everywhere6"}
+NUMBERS: Final[Mapping[str, int]] = MappingProxyType({"tcp": 6, "udp": 17, "sctp": 132})
 AT_ADDRESS: Final[Mapping[int, str]] = {4: "at_address4", 6: "at_address6"}
 
 
@@ -52,9 +54,11 @@ def of_port(port: PublishedPort) -> Element:
     """Return what `port` is in the table."""
     target = (str(port.address), port.port)
     version = port.address.version
+    # By number, because nft looks names up in /etc/protocols, which a small system does not have.
+    front = (NUMBERS[port.protocol], port.host_port)
     if port.host_address.is_unspecified:
-        return Element(EVERYWHERE[version], (port.protocol, port.host_port), target)
-    key = (str(port.host_address), port.protocol, port.host_port)
+        return Element(EVERYWHERE[version], front, target)
+    key = (str(port.host_address), *front)
     return Element(AT_ADDRESS[version], key, target)
 
 

@@ -15,10 +15,13 @@ import attrs
 import structlog
 import trio
 
+from daemon.errors import Failed
 from daemon.networks.firewall.connections import Stale
 from daemon.networks.firewall.conntrack import Conntrack
-from daemon.networks.firewall.documents import difference, whole
+from daemon.networks.firewall.documents import afresh, difference, whole
+from daemon.networks.firewall.left import published
 from daemon.networks.firewall.libnftables import Nftables
+from daemon.networks.firewall.objections import objections
 from daemon.networks.firewall.ruleset import Change, Ruleset
 from daemon.networks.plans import PublishedPort
 
@@ -36,9 +39,9 @@ class KernelFilter:
     _turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
     _other_turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
-    async def replace(self, rules: Ruleset) -> None:
+    async def replace(self, rules: Ruleset) -> frozenset[PublishedPort]:
         """See `PacketFilter`."""
-        await _call(lambda: self._nftables.run(whole(self.table, rules)), self._turn)
+        return await _call(lambda: self._replace(rules), self._turn)
 
     async def change(self, change: Change) -> None:
         """See `PacketFilter`."""
@@ -51,14 +54,36 @@ class KernelFilter:
         forgotten = await _call(lambda: self._conntrack.forget(stale), self._other_turn)
         _log.debug("connections forgotten", count=forgotten)
 
-    async def everything(self) -> bytes:
-        """Return everybody's tables, see `Nftables.ruleset`."""
-        return await _call(self._nftables.ruleset, self._turn)
+    async def objections(self, links: Collection[str]) -> tuple[str, ...]:
+        """Return warnings about tables of others that drop what the bridges `links` forward.
+
+        Raises:
+            Failed: the tables cannot be read.
+
+        """
+        return await _call(
+            lambda: objections(self._nftables.listed("ruleset"), self.table, links), self._turn
+        )
 
     def close(self) -> None:
         """Close the sockets; the tables stay.  Nothing may be under way."""
         self._nftables.close()
         self._conntrack.close()
+
+    def _replace(self, rules: Ruleset) -> frozenset[PublishedPort]:
+        left = self._left()
+        try:
+            self._nftables.run(whole(self.table, rules))
+        except Failed as error:
+            _log.info("the table is deleted and made anew", table=self.table, reason=str(error))
+            self._nftables.run(afresh(self.table, rules))
+        return left.difference(rules.ports.values())
+
+    def _left(self) -> frozenset[PublishedPort]:
+        try:
+            return published(self._nftables.listed(f"table inet {self.table}"))
+        except Failed:  # there is none
+            return frozenset()
 
 
 async def _call(work: Callable[[], T], turn: trio.CapacityLimiter) -> T:

@@ -50,16 +50,16 @@ class Nftables:
         """
         self._run(script)
 
-    def ruleset(self) -> bytes:
-        """Return everybody's tables, as JSON (libnftables-json(5)).
+    def listed(self, what: str) -> bytes:
+        """Return "ruleset", which is everybody's, or e.g. "table inet x", as libnftables-json(5) has it.
 
         Raises:
-            Failed: they cannot be read.
+            Failed: it is not there, or cannot be read.
 
         """
         self._library.nft_ctx_output_set_flags(self._context, _OUTPUT_JSON)
         try:
-            return self._run("list ruleset")
+            return self._run(f"list {what}")
         finally:
             self._library.nft_ctx_output_set_flags(self._context, 0)
 

@@ -13,14 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
 from daemon.errors import Conflict, InvalidParameter, NotImplementedHere
-from daemon.networks.plans import Address, BridgeRules, PublishedPort
+from daemon.networks.plans import BridgeRules, PublishedPort
 
-Key = tuple[str, Address, int]
+K = TypeVar("K")
+V = TypeVar("V")
+Key = tuple[str, bytes, int]
 _NO_BRIDGES: Final[Mapping[str, BridgeRules]] = MappingProxyType({})
 _NO_PORTS: Final[Mapping[Key, PublishedPort]] = MappingProxyType({})
 # The kernel allows more, but nft would read some of that as its own.
@@ -29,7 +31,8 @@ _LINK: Final = re.compile(r"[\w.@+-]{1,15}", re.ASCII)
 
 def key_of(port: PublishedPort) -> Key:
     """Return where the host answers for `port`."""
-    return port.protocol, port.host_address, port.host_port
+    # As bytes, because an address object is hashed anew, and slowly, each time.
+    return port.protocol, port.host_address.packed, port.host_port
 
 
 @attrs.frozen
@@ -78,7 +81,8 @@ class Ruleset:
         taken = dict(self.ports)
         for port in ports:
             _check_address(port)
-            if taken.setdefault(key_of(port), port) != port:
+            owner = taken.setdefault(key_of(port), port)
+            if owner is not port and owner != port:
                 address = f"[{port.host_address}]" if port.host_address.version == 6 else port.host_address
                 raise Conflict(f"Bind for {address}:{port.host_port} failed: port is already allocated")
         return Ruleset({**self.bridges, **{bridge.link: bridge for bridge in bridges}}, taken)
@@ -106,17 +110,21 @@ class Change:
     @classmethod
     def between(cls, before: Ruleset, after: Ruleset, touched: Touched) -> Change:
         """Return what differs of what was touched."""
-        links = [link for link in touched.links if before.bridges.get(link) != after.bridges.get(link)]
-        keys = [key for key in touched.keys if before.ports.get(key) != after.ports.get(key)]
-        return cls(
-            tuple(before.bridges[link] for link in links if link in before.bridges),
-            tuple(after.bridges[link] for link in links if link in after.bridges),
-            tuple(before.ports[key] for key in keys if key in before.ports),
-            tuple(after.ports[key] for key in keys if key in after.ports),
-        )
+        bridges_gone, bridges_new = _differing(before.bridges, after.bridges, touched.links)
+        ports_gone, ports_new = _differing(before.ports, after.ports, touched.keys)
+        return cls(bridges_gone, bridges_new, ports_gone, ports_new)
 
     def __bool__(self) -> bool:
         return any((self.bridges_gone, self.bridges_new, self.ports_gone, self.ports_new))
+
+
+def _differing(
+    before: Mapping[K, V], after: Mapping[K, V], touched: Iterable[K]
+) -> tuple[tuple[V, ...], tuple[V, ...]]:
+    pairs = [(before.get(key), after.get(key)) for key in touched]
+    differing = [(old, new) for old, new in pairs if old is not new and old != new]
+    gone, new = zip(*differing, strict=True) if differing else ((), ())
+    return tuple(filter(None, gone)), tuple(filter(None, new))
 
 
 def _check_links(bridges: Iterable[BridgeRules]) -> None:

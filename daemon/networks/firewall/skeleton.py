@@ -26,7 +26,7 @@ from string import Template
 from typing import Final
 
 # Priorities are numbers because nft has no name for that of NAT in the output hook.
-_SKELETON: Final = Template("""\
+_DECLARATIONS: Final = Template("""\
 table inet $table {
     set bridges { type ifname; }
     set internal { type ifname; }
@@ -39,14 +39,35 @@ table inet $table {
     map everywhere6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
     map at_address4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
     map at_address6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
-
+    chain published { }
+    chain early { type filter hook prerouting priority -300; policy accept; }
+    chain arriving { type nat hook prerouting priority -100; policy accept; }
+    chain sent { type nat hook output priority -100; policy accept; }
+    chain passing { type filter hook forward priority 0; policy accept; }
+    chain leaving { type nat hook postrouting priority 100; policy accept; }
+}
+""")
+_EMPTYING: Final = Template("""\
+flush table inet $table
+flush set inet $table bridges
+flush set inet $table internal
+flush set inet $table talking
+flush set inet $table home4
+flush set inet $table home6
+flush set inet $table hidden4
+flush set inet $table hidden6
+flush map inet $table everywhere4
+flush map inet $table everywhere6
+flush map inet $table at_address4
+flush map inet $table at_address6
+""")
+_RULES: Final = Template("""\
+table inet $table {
     chain early {
-        type filter hook prerouting priority -300; policy accept;
         iifname @bridges ip daddr 127.0.0.0/8 drop
         iifname @bridges ip saddr 127.0.0.0/8 drop
     }
     chain published {
-        meta l4proto != { tcp, udp, sctp } return
         dnat ip to ip daddr . meta l4proto . th dport map @at_address4
         dnat ip6 to ip6 daddr . meta l4proto . th dport map @at_address6
         fib daddr type != local return
@@ -54,17 +75,14 @@ table inet $table {
         dnat ip6 to meta l4proto . th dport map @everywhere6
     }
     chain arriving {
-        type nat hook prerouting priority -100; policy accept;
         ip daddr 127.0.0.0/8 return
         jump published
     }
     chain sent {
-        type nat hook output priority -100; policy accept;
         ip6 daddr ::1 return
         jump published
     }
     chain passing {
-        type filter hook forward priority 0; policy accept;
         iifname . oifname @talking accept
         iifname @internal drop
         oifname @internal drop
@@ -73,7 +91,6 @@ table inet $table {
         oifname @bridges drop
     }
     chain leaving {
-        type nat hook postrouting priority 100; policy accept;
         ip saddr . oifname @home4 ct status dnat masquerade
         ip6 saddr . oifname @home6 ct status dnat masquerade
         ip saddr . oifname @home4 return
@@ -87,5 +104,5 @@ table inet $table {
 
 
 def skeleton(table: str) -> str:
-    """Return what makes `table` where there is none."""
-    return _SKELETON.substitute(table=table)
+    """Return what makes `table` where there is none, and empties it of elements where it is."""
+    return "".join(part.substitute(table=table) for part in (_DECLARATIONS, _EMPTYING, _RULES))

@@ -10,7 +10,9 @@ import trio
 
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.firewall.ruleset import Ruleset
+from daemon.networks.plans import Address, PublishedPort
 from tests.runtime.networks.topology import (
+    ANY,
     BRIDGES,
     HOST,
     OUTSIDE,
@@ -138,23 +140,45 @@ async def test_traffic_of_others_passes_as_if_there_were_no_table(
     assert answer == str(address("quiet1", version))
 
 
+@versions
+async def test_not_even_one_datagram_leaves_or_enters_an_internal_bridge(
+    hosts: Topology, kernel: KernelFilter, version: int
+) -> None:
+    port = PublishedPort("udp", ANY[version], 8080, address("inner1", version), 80)
+    ways = (
+        ("inner1", "outside", OUTSIDE[version], 80),
+        ("outside", "inner1", HOST[version], 8080),
+        ("red1", "inner1", HOST[version], 8080),
+    )
+    for internal in (False, True):
+        await kernel.replace(Ruleset.of([attrs.evolve(rules_of("inner"), internal=internal)], [port]))
+        for way in ways:
+            assert await _arrives(hosts, *way) is not internal
+
+
 async def test_a_container_cannot_pass_for_the_host(hosts: Topology, kernel: KernelFilter) -> None:
     hosts.run("host", "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.red.rp_filter=0")
     hosts.run("red2", "ip", "address", "flush", "dev", "lo")
     hosts.run("red2", "sysctl", "-qw", "net.ipv4.conf.eth0.route_localnet=1")
     hosts.run("red2", "ip", "address", "replace", "127.0.0.9/32", "dev", "eth0")
-    service = hosts.socket("host", 4, socket.SOCK_DGRAM)
-    client = hosts.socket("red2", 4, socket.SOCK_DGRAM)
+    for rules, arrives in ((Ruleset(), True), (Ruleset.of(ALL_BRIDGES, []), False)):
+        await kernel.replace(rules)
+        assert await _arrives(hosts, "red2", "host", HOST[4], 80, source="127.0.0.9") is arrives
+
+
+async def _arrives(
+    hosts: Topology, sender: str, receiver: str, to: Address, port: int, source: str = ""
+) -> bool:
+    """Whether one datagram gets from place to place, to port 80 there."""
+    service = hosts.socket(receiver, to.version, socket.SOCK_DGRAM)
+    client = hosts.socket(sender, to.version, socket.SOCK_DGRAM)
     with trio.socket.from_stdlib_socket(service) as hears, client:
-        await hears.bind((str(HOST[4]), 7000))
-        client.bind(("127.0.0.9", 0))
-        for rules, expected in ((Ruleset(), b"it is me"), (Ruleset.of(ALL_BRIDGES, []), b"")):
-            await kernel.replace(rules)
-            client.sendto(b"it is me", (str(HOST[4]), 7000))
-            heard = b""
-            with trio.move_on_after(PATIENCE_SECONDS):
-                heard = await hears.recv(100)
-            assert heard == expected
+        await hears.bind((str(ANY[to.version]), 80))
+        client.bind((source or str(ANY[to.version]), 0))
+        client.sendto(b"it is me", (str(to), port))
+        with trio.move_on_after(PATIENCE_SECONDS):
+            return await hears.recv(100) == b"it is me"
+    return False
 
 
 def _host_addresses(version: int) -> set[str]:

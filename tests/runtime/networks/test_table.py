@@ -106,6 +106,39 @@ async def test_a_change_of_a_flushed_table_is_refused_and_the_whole_puts_it_back
     assert _without_handles(listed(hosts)) == before
 
 
+async def test_what_an_engine_of_another_version_has_left_is_replaced(
+    hosts: Topology, kernel: KernelFilter
+) -> None:
+    rules = Ruleset.of(ALL_BRIDGES, ports("tcp", 2))
+    await kernel.replace(rules)
+    expected = _without_handles(listed(hosts))
+    hosts.run(
+        "host",
+        "nft",
+        "flush ruleset; add table inet longshore; add chain inet longshore published; "
+        "add set inet longshore bridges { type ipv4_addr; }; add rule inet longshore published drop",
+    )
+    await kernel.replace(rules)
+    assert _without_handles(listed(hosts)) == expected
+
+
+async def test_what_somebody_has_done_to_the_table_is_undone(hosts: Topology, kernel: KernelFilter) -> None:
+    rules = Ruleset.of(ALL_BRIDGES, ports("tcp", 2))
+    await kernel.replace(rules)
+    expected = _without_handles(listed(hosts))
+    for deed in (
+        "flush chain inet longshore passing",
+        "insert rule inet longshore passing drop",
+        "flush set inet longshore bridges",
+        "add element inet longshore everywhere4 { tcp . 22 : 10.201.1.2 . 22 }",
+        "flush table inet longshore",
+        "chain inet longshore passing { policy drop; }",
+    ):
+        hosts.run("host", "nft", deed)
+        await kernel.replace(rules)
+        assert _without_handles(listed(hosts)) == expected
+
+
 async def test_a_change_is_made_whole_or_not_at_all(hosts: Topology, kernel: KernelFilter) -> None:
     taken, free = ports("tcp", 2)
     await kernel.replace(Ruleset.of(ALL_BRIDGES, [taken]))

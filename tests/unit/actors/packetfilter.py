@@ -24,6 +24,7 @@ class FakeFilter:
     Attributes:
         seconds: what each transaction takes.
         refuses: whether a transaction that has these ports installed is refused.
+        left: the ports there are.
         calls: what was asked for and not refused, in order.
 
     """
@@ -33,13 +34,16 @@ class FakeFilter:
     table: dict[tuple[str, tuple[str | int, ...]], Element] | None = None
     calls: list[Ruleset | Change] = attrs.field(factory=list)
     forgotten: list[tuple[set[PublishedPort], set[PublishedPort]]] = attrs.field(factory=list)
+    left: frozenset[PublishedPort] = frozenset()
     refused: int = 0
 
-    async def replace(self, rules: Ruleset) -> None:
+    async def replace(self, rules: Ruleset) -> frozenset[PublishedPort]:
         await self._transaction(rules.ports.values())
+        left, self.left = self.left.difference(rules.ports.values()), frozenset(rules.ports.values())
         elements = of_all(rules.bridges.values(), rules.ports.values())
         self.table = {_place(element): element for element in elements} if rules else None
         self.calls.append(rules)
+        return left
 
     async def change(self, change: Change) -> None:
         await self._transaction(change.ports_new)
@@ -55,11 +59,16 @@ class FakeFilter:
             if after.setdefault(_place(element), element) != element:
                 raise Failed("it is there and leads elsewhere")
         self.table = after
+        self.left = self.left.difference(change.ports_gone).union(change.ports_new)
         self.calls.append(change)
 
     async def forget(self, gone: Collection[PublishedPort], new: Collection[PublishedPort]) -> None:
         await trio.sleep(self.seconds)
         self.forgotten.append((set(gone), set(new)))
+
+    def flush(self) -> None:
+        """Empty it, as `nft flush ruleset` does."""
+        self.table, self.left = None, frozenset()
 
     @property
     def elements(self) -> set[Element]:

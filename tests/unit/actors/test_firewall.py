@@ -193,6 +193,15 @@ async def test_connections_to_what_was_withdrawn_are_forgotten_all_at_once(
     assert len(kernel.forgotten) == 2
 
 
+async def test_connections_to_what_an_engine_before_this_one_published_are_forgotten(
+    firewall: Firewall, kernel: FakeFilter
+) -> None:
+    await kernel.replace(Ruleset.of([RED], [port(80), port(81)]))
+    await firewall.mailbox.ask(Reconcile((RED,), (port(80),)))
+    await wait_all_tasks_blocked()
+    assert kernel.forgotten == [({port(81)}, set())]
+
+
 async def test_datagrams_to_what_is_newly_published_are_decided_anew(
     firewall: Firewall, kernel: FakeFilter
 ) -> None:

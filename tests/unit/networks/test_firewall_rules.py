@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import Conflict, NotImplementedHere
-from daemon.networks.firewall.documents import difference, whole
+from daemon.networks.firewall.documents import afresh, difference, whole
 from daemon.networks.firewall.elements import of_all
 from daemon.networks.firewall.ruleset import Change, Ruleset, Touched, key_of
 from daemon.networks.plans import BridgeRules, PublishedPort
@@ -106,10 +106,21 @@ def test_the_whole_has_as_many_rules_however_many_bridges_and_ports(rules: Rules
     assert without_elements == [line for line in least.splitlines() if not line.startswith("add element")]
 
 
-def test_the_whole_is_made_in_place_of_whatever_is_there() -> None:
+def test_the_whole_empties_everything_that_it_declares_before_it_fills_it() -> None:
     lines = whole("mine", Ruleset.of([BridgeRules("br-0", (PREFIXES[0],))], [])).splitlines()
-    assert lines[:3] == ["add table inet mine", "delete table inet mine", "table inet mine {"]
-    assert whole("mine", Ruleset()).splitlines() == lines[:2]
+    declared = {line.split()[1] for line in lines if line.strip().startswith(("set ", "map "))}
+    emptied = [number for number, line in enumerate(lines) if line.startswith("flush ")]
+    filled = [number for number, line in enumerate(lines) if line.startswith("add element ")]
+    assert {lines[number].split()[-1] for number in emptied} == declared | {"mine"}
+    assert filled
+    assert max(emptied) < min(filled)
+
+
+def test_a_table_of_another_kind_is_deleted_first() -> None:
+    rules = Ruleset.of([BridgeRules("br-0", (PREFIXES[0],))], [])
+    deletion = ["add table inet mine", "delete table inet mine"]
+    assert afresh("mine", rules).splitlines() == deletion + whole("mine", rules).splitlines()
+    assert whole("mine", Ruleset()).splitlines() == afresh("mine", Ruleset()).splitlines() == deletion
 
 
 def test_what_nft_is_told_of_bridges_and_ports() -> None:
@@ -120,10 +131,10 @@ def test_what_nft_is_told_of_bridges_and_ports() -> None:
         ports_new=(PublishedPort("tcp", ip_address("0.0.0.0"), 8080, ip_address("10.201.0.2"), 80),),
     )
     assert difference("t", change).splitlines() == [
-        "delete element inet t at_address6 { 2001:db8::1 . udp . 53 }",
+        "delete element inet t at_address6 { 2001:db8::1 . 17 . 53 }",
         'delete element inet t bridges { "br-1" }',
         'add element inet t bridges { "br-0" }',
-        "add element inet t everywhere4 { tcp . 8080 : 10.201.0.2 . 80 }",
+        "add element inet t everywhere4 { 6 . 8080 : 10.201.0.2 . 80 }",
         "add element inet t hidden4 { 10.201.0.0/16 }",
         "add element inet t hidden6 { fd00:201::/48 }",
         'add element inet t home4 { 10.201.0.0/16 . "br-0" }',
