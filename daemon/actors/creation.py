@@ -11,6 +11,7 @@ from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import Container
 from daemon.actors.container.admission import Admitted, Defaults, admit
 from daemon.actors.container.names import check_name
+from daemon.actors.container.namespaces import PREFIX
 from daemon.actors.container.signals import DEFAULT_STOP_SECONDS
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.containers import new_id
@@ -61,13 +62,38 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     _check_platform(image, wish)
     defaults = _defaults(engine, configuration)
     admitted = admit(
-        wish.config, wish.host_config, wish.networking, image.for_run(), wish.api_version, defaults
+        wish.config,
+        _by_id(engine, wish.host_config),
+        wish.networking,
+        image.for_run(),
+        wish.api_version,
+        defaults,
     )
     await check_bind_sources(admitted.host_config)
     record = _record(configuration.settings, image, admitted, name)
     networks = {_network_name(engine, network): wish for network, wish in admitted.networks.items()}
     container = await engine.containers.create(attrs.evolve(record, networks=networks))
     return container, admitted.warnings
+
+
+def _by_id(engine: Engine, host_config: HostConfig) -> HostConfig:
+    """Return the modes that name a container with its id, which a rename does not change.
+
+    Raises:
+        NotFound: there is no such container.
+
+    """
+
+    def by_id(mode: str) -> str:
+        other = mode.removeprefix(PREFIX)
+        return PREFIX + engine.containers.resolve(other).id if other and mode != other else mode
+
+    return attrs.evolve(
+        host_config,
+        network_mode=by_id(host_config.network_mode),
+        ipc_mode=by_id(host_config.ipc_mode),
+        pid_mode=by_id(host_config.pid_mode),
+    )
 
 
 def _network_name(engine: Engine, reference: str) -> str:

@@ -121,7 +121,9 @@ async def running_engine(
             wiring.keep(supervision)
             engine = _assemble(configuration, host, layout, journal, supervision, wiring)
             await _recover(engine, known, salvage, supervision, wiring)
-            supervision.keep("configuration", _configuration_actor(engine, announcer).run)
+            supervision.keep(
+                "configuration", _configuration_actor(engine, announcer, supervision, wiring).run
+            )
             try:
                 yield engine
             finally:
@@ -199,7 +201,9 @@ def _assemble(
     )
 
 
-def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationActor:
+def _configuration_actor(
+    engine: Engine, announcer: Announcer, supervision: Supervision, wiring: Wiring
+) -> ConfigurationActor:
     def event(configuration: Configuration) -> EventDraft:
         return reload_event(
             configuration,
@@ -211,6 +215,7 @@ def _configuration_actor(engine: Engine, announcer: Announcer) -> ConfigurationA
     def apply(configuration: Configuration) -> None:
         log.configure(configuration.settings.lowest_log_level, configuration.settings.log_format)
         engine.journal.retain(Retention.of(configuration.settings))
+        supervision.see_through("repair of the firewall", wiring.repair_firewall)
 
     return ConfigurationActor(engine.live, engine.journal, announcer, event, apply)
 

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import structlog
 
 from daemon.actors.firewall import Firewall
+from daemon.actors.firewall_commands import Repair
 from daemon.actors.supervision import Supervision
+from daemon.errors import EngineError
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.hostports import HostPorts
 from daemon.networks.resolver.client import Resolver
 from daemon.runtimes.layout import Layout
 from daemon.settings import Settings
 
+LOG = structlog.get_logger(__name__)
 TABLE: Final = "longshore"
 DIGITS: Final = 8
 
@@ -49,6 +53,13 @@ class Wiring:
         """Have their tasks run."""
         supervision.keep(self.firewall.mailbox.name, self.firewall.run)
         supervision.keep("resolver", self.resolver.watch)
+
+    async def repair_firewall(self) -> None:
+        """Make the firewall's table what it should be, whatever somebody has done to it."""
+        try:
+            await self.firewall.mailbox.ask(Repair())
+        except EngineError as error:
+            LOG.error("the firewall cannot be repaired", reason=str(error))
 
 
 def table_of(exec_root: Path) -> str:

@@ -91,6 +91,11 @@ def command(root: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "daemon", *roots(root), *arguments]
 
 
+def entering(namespace: str) -> list[str]:
+    """Return what to put before a command that is to run in a network namespace."""
+    return ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
+
+
 def roots(root: Path) -> list[str]:
     """Return the arguments of an engine whose state is all under `root`."""
     return [
@@ -101,14 +106,17 @@ def roots(root: Path) -> list[str]:
 
 @contextmanager
 def launched(
-    root: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    root: Path, *arguments: str, environment: Mapping[str, str] | None = None, namespace: str = ""
 ) -> Generator[Engine, None, None]:
-    """Begin an engine with its state under `root`; it may not survive its start, nor does it the block."""
+    """Begin an engine with its state under `root`; it may not survive its start, nor does it the block.
+
+    With a network `namespace` of this name its host's network is that.
+    """
     if not (root / "daemon.json").exists():
         configure(root, {})
     with (root / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(root, *arguments),
+            [*entering(namespace), *command(root, *arguments)],
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -124,13 +132,13 @@ def launched(
 
 @contextmanager
 def running(
-    root: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    root: Path, *arguments: str, environment: Mapping[str, str] | None = None, namespace: str = ""
 ) -> Generator[Engine, None, None]:
     """Run an engine with its state under `root` until the block ends.
 
     An engine that has not stopped in time is killed, which is an error.
     """
-    with launched(root, *arguments, environment=environment) as engine:
+    with launched(root, *arguments, environment=environment, namespace=namespace) as engine:
         _wait_until_it_answers(engine)
         try:
             yield engine

@@ -23,6 +23,7 @@ class Site:
 
     root: Path
     stack: ExitStack
+    namespace: str = ""
     engine: Engine = attrs.field(init=False)
     docker: Docker = attrs.field(init=False)
     api: Api = attrs.field(init=False)
@@ -33,7 +34,9 @@ class Site:
 
     def start(self, *arguments: str, **environment: str) -> None:
         """Start an engine on what the last one has left."""
-        self.engine = self.stack.enter_context(running(self.root, *arguments, environment=environment))
+        self.engine = self.stack.enter_context(
+            running(self.root, *arguments, environment=environment, namespace=self.namespace)
+        )
         self.docker = connect(self.engine.url, self.root / "home")
         self.api = Api(self.engine.socket_path)
 
