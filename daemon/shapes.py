@@ -12,14 +12,6 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-)
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -32,7 +24,6 @@ NameOf = Callable[["Field[Any]"], str]
 
 INT64: Final = range(-(2**63), 2**63)
 PROBLEMS_SHOWN: Final = 20
-ADDRESSES: Final = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 WORDS: Final[Mapping[type, str]] = types.MappingProxyType(
     {
         str: "string",
@@ -77,7 +68,8 @@ def _printable(path: str) -> str:
     return path if path.isprintable() else ascii(path)[1:-1]
 
 
-def _mismatch(expected: str, value: object) -> Mismatch:
+def mismatch(expected: str, value: object) -> Mismatch:
+    """Say that `value` is no `expected`."""
     return Mismatch([("", f"expected {expected}, got {WORDS.get(type(value), type(value).__name__)}")])
 
 
@@ -86,7 +78,7 @@ def exactly(type_: type) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not type_:
-            raise _mismatch(WORDS[type_], value)
+            raise mismatch(WORDS[type_], value)
         return value
 
     return structure
@@ -95,7 +87,7 @@ def exactly(type_: type) -> Hook:
 def int64(value: Any, _: Any) -> int:
     """Take an integer that fits where Docker keeps it."""
     if type(value) is not int:
-        raise _mismatch("int", value)
+        raise mismatch("int", value)
     if value not in INT64:
         raise Mismatch([("", "number does not fit in 64 bits")])
     return value
@@ -104,39 +96,15 @@ def int64(value: Any, _: Any) -> int:
 def number(value: Any, _: Any) -> float:
     """Take a number, written with a fraction or without."""
     if type(value) not in {int, float}:
-        raise _mismatch("number", value)
+        raise mismatch("number", value)
     return float(value)
 
 
 def path(value: Any, _: Any) -> Path:
     """Take a path; it is not looked up."""
     if type(value) is not str:
-        raise _mismatch("string", value)
+        raise mismatch("string", value)
     return Path(value)
-
-
-def is_address(type_: Any) -> bool:
-    """Whether `type_` is one of `ADDRESSES`, or a union of some of them, perhaps with None."""
-    return bool(kinds := _kinds(type_) - {type(None)}) and kinds <= set(ADDRESSES)
-
-
-def _kinds(type_: Any) -> set[Any]:
-    return set(get_args(type_)) if get_origin(type_) in {Union, types.UnionType} else {type_}
-
-
-def address(value: Any, type_: Any) -> Any:
-    """Take an address, or an interface's, or a network's, as `ipaddress` writes it."""
-    kinds = _kinds(type_)
-    if value is None and type(None) in kinds:
-        return None
-    if type(value) is not str:
-        raise _mismatch("string", value)
-    for kind in (kind for kind in ADDRESSES if kind in kinds):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    raise Mismatch([("", f"expected an address, got {value!r}")])
 
 
 def enum(value: Any, type_: type[Enum]) -> Enum:
@@ -173,7 +141,7 @@ def sequence(type_: Any, hook_for: HookFor) -> Hook:
 
     def structure(value: Any, _: Any) -> tuple[Any, ...]:
         if type(value) is not list:
-            raise _mismatch("array", value)
+            raise mismatch("array", value)
         wanted = hooks * len(value) if open_ended else hooks
         if len(wanted) != len(value):
             raise Mismatch([("", f"expected {len(wanted)} items, got {len(value)}")])
@@ -190,7 +158,7 @@ def mapping(type_: Any, hook_for: HookFor) -> Hook:
 
     def structure(value: Any, _: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise _mismatch("object", value)
+            raise mismatch("object", value)
         items = _collect((f".{key}", hook, item, inner) for key, item in value.items())
         return dict(zip(value, items, strict=True))
 
@@ -256,7 +224,7 @@ def lenient_object(type_: type, hook_for: HookFor, name_of: NameOf) -> Hook:
 
     def structure(document: Any, _: Any) -> Any:
         if type(document) is not dict:
-            raise _mismatch("object", document)
+            raise mismatch("object", document)
         found = ((members.get(key) or folded.get(key.casefold()), value) for key, value in document.items())
         return build([(member, value) for member, value in found if member and value is not None], [])
 
@@ -270,7 +238,7 @@ def strict_object(type_: type, hook_for: HookFor, name_of: NameOf) -> Hook:
 
     def structure(document: Any, _: Any) -> Any:
         if type(document) is not dict:
-            raise _mismatch("object", document)
+            raise mismatch("object", document)
         unknown = [(f".{key}", "unknown key") for key in document if key not in members]
         return build([(members[key], document[key]) for key in document if key in members], unknown)
 

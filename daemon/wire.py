@@ -6,8 +6,8 @@ for.  The record's (`parse_record`, `to_record`) is what this engine writes for 
 field names, and nothing it did not write.  The configuration's (`parse_config`) is as strict, since a
 key that is passed over is a wish that is not granted; its names have dashes, as dockerd's.
 
-The hooks that check a document are in `daemon.shapes`; cattrs picks the one for each type, builds it
-once and keeps it.
+The hooks that check a document are in `daemon.shapes` and `daemon.inet`; cattrs picks the one for each
+type, builds it once and keeps it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cattrs import Converter
 from cattrs.dispatch import StructureHook
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from daemon import shapes
+from daemon import inet, shapes
 from daemon.errors import Failed, InvalidParameter
 
 T = TypeVar("T")
@@ -89,8 +89,8 @@ def _dialect(
     read(_origin_is(tuple), shapes.sequence)
     read(_origin_is(Mapping), shapes.mapping)
     read(attrs.has, lambda type_, hook_for: object_hook(type_, hook_for, name_of))
-    converter.register_structure_hook_func(shapes.is_address, shapes.address)
-    for text in (Path, *shapes.ADDRESSES):
+    converter.register_structure_hook_func(inet.is_address, inet.address)
+    for text in (Path, *inet.ADDRESSES):
         converter.register_unstructure_hook(text, str)
     converter.register_unstructure_hook_factory(attrs.has, write_object)
     return converter

@@ -19,18 +19,18 @@ from daemon.actors.containers import new_id
 from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.actors.network import predefined
 from daemon.actors.network.actor import NetworkActor, draft
-from daemon.actors.network.admission import Plain, Surroundings, admitted, chosen, plain
+from daemon.actors.network.admission import Plain, Surroundings, admitted, check_others, chosen, plain
 from daemon.actors.network.host import NetworkHost
 from daemon.actors.network.kernel import has_link, host_subnets, lower_network, raise_network
 from daemon.actors.network.lifecycle import State
 from daemon.actors.network.snapshot import Network, NetworkSnapshot
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
-from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
+from daemon.errors import EngineError, Forbidden, InvalidParameter, NotFound, Unavailable
 from daemon.journal import Ledger, Name, Record, Transaction
 from daemon.networks.asked import NetworkAsked
 from daemon.networks.plans import Subnet
-from daemon.networks.pools import pools_of
+from daemon.networks.pools import overlaps, pools_of
 from daemon.networks.records import NETWORK_KIND, Endpoint, NetworkRecord
 from daemon.settings import Settings
 from daemon.wire import to_record
@@ -119,7 +119,7 @@ class Networks:
         Raises:
             Failed: the kernel or the disk refuses.
             InvalidParameter: no subnet is left for the bridge.
-            Forbidden: the settings give the bridge a gateway that is no host's address.
+            Forbidden: the settings give the bridge what another network has.
 
         """
         by_name = {record.name: record for record in found if record.predefined}
@@ -138,6 +138,7 @@ class Networks:
         driver = predefined.DRIVERS[name]
         blank = NetworkRecord(new_id(), name, self.now_ns(), driver, predefined=True)
         record = predefined.defined(known or blank, self.settings(), self.owner)
+        self._check_settings(record)
         endpoints = places.get(record.id, {})
         if record.is_bridge and not endpoints:
             record = await self._settled(record)
@@ -145,6 +146,12 @@ class Networks:
             await self._write(record)
         state = State.RAISING if endpoints else State.DORMANT
         self._adopt(NetworkSnapshot(record, state if record.is_bridge else State.ACTIVE, endpoints))
+
+    def _check_settings(self, record: NetworkRecord) -> None:
+        try:
+            check_others(record, self._around((), but=record.id).others)
+        except Forbidden as error:
+            raise Forbidden(f"the settings of network {record.name} cannot be met: {error}") from None
 
     async def _settled(self, record: NetworkRecord) -> NetworkRecord:
         """Return the predefined bridge with a subnet for each version of IP, none of which anybody uses.
@@ -156,7 +163,7 @@ class Networks:
         around = self._around(host, but=record.id)
         taken = [*host, *(pool.subnet for other in around.others for pool in other.pools)]
         kept = [
-            pool for pool in record.pools if is_there or pool.configured or not _overlaps(pool.subnet, taken)
+            pool for pool in record.pools if is_there or pool.configured or not overlaps(pool.subnet, taken)
         ]
         versions = (4, 6) if record.enable_ipv6 else (4,)
         missing = [version for version in versions if version not in {pool.version for pool in kept}]
@@ -241,7 +248,3 @@ class Networks:
         ready = partial(self._ready, network)
         await NetworkActor(network, self.host, self.ledger, ready, forget).run()
         network.mailbox.close(f"network {network.id} not found")
-
-
-def _overlaps(subnet: Subnet, taken: Collection[Subnet]) -> bool:
-    return any(other.version == subnet.version and other.overlaps(subnet) for other in taken)

@@ -50,6 +50,11 @@ def free_subnet(pools: Iterable[AddressPool], version: int, taken: Iterable[Subn
     return None
 
 
+def overlaps(subnet: Subnet, others: Iterable[Subnet]) -> bool:
+    """Whether `subnet` has addresses of any of `others`."""
+    return any(other.version == subnet.version and other.overlaps(subnet) for other in others)
+
+
 def _span(subnet: Subnet) -> tuple[int, int]:
     return int(subnet[0]), int(subnet[-1])
 

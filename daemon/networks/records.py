@@ -123,7 +123,8 @@ class NetworkRecord:
         """Return the bridge that this network needs in the kernel."""
         inhibited = 4 if options.is_on(self.options, options.INHIBIT_IPV4, default=False) else 0
         carried = tuple(pool.on_link(pool.gateway) for pool in self.pools if pool.version != inhibited)
-        return BridgePlan(self.link, carried, options.mtu(self.options), self.owner)
+        mtu = options.mtu(self.options)
+        return BridgePlan(self.link, carried, mtu, self.owner, from_loopback=not self.internal)
 
     def bridge_rules(self) -> BridgeRules:
         """Return what may pass its bridge."""

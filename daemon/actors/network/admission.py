@@ -19,7 +19,7 @@ from daemon.networks import options, subnets
 from daemon.networks.addresses import Pool
 from daemon.networks.asked import NetworkAsked
 from daemon.networks.plans import Subnet
-from daemon.networks.pools import free_subnet
+from daemon.networks.pools import free_subnet, overlaps
 from daemon.networks.records import NetworkRecord
 from daemon.settings import AddressPool
 
@@ -134,9 +134,22 @@ def admitted(wish: Plain, around: Surroundings, network_id: str, now_ns: int) ->
         ipam_driver=wish.ipam_driver,
         ipam_options=asked.ipam.options,
     )
-    _check_overlaps(wish.pools, around.others)
-    _check_links(record, around.others)
+    check_others(record, around.others)
     return record
+
+
+def check_others(record: NetworkRecord, others: Sequence[NetworkRecord]) -> None:
+    """Accept that a network be there beside `others`.
+
+    Raises:
+        Forbidden: a subnet that somebody has chosen overlaps one of theirs, or they have its bridge.
+
+    """
+    taken = _subnets_of(others)
+    for pool in record.pools:
+        if pool.configured:
+            _check_overlap(pool, taken)
+    _check_links(record, others)
 
 
 def chosen(versions: Sequence[int], own: Sequence[Pool], around: Surroundings) -> tuple[Pool, ...]:
@@ -190,14 +203,8 @@ def _check_other_names(name: str, others: Sequence[NetworkRecord]) -> None:
         raise Conflict(f"network with name {name} already exists")
 
 
-def _check_overlaps(pools: Sequence[Pool], others: Sequence[NetworkRecord]) -> None:
-    taken = _subnets_of(others)
-    for pool in pools:
-        _check_overlap(pool, taken)
-
-
 def _check_overlap(pool: Pool, taken: Sequence[Subnet]) -> None:
-    if any(subnet.version == pool.version and subnet.overlaps(pool.subnet) for subnet in taken):
+    if overlaps(pool.subnet, taken):
         raise Forbidden("Pool overlaps with other one on this address space")
 
 

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.network.lifecycle import State
 from daemon.actors.network.messages import Leave, Remove
-from daemon.errors import Failed, InvalidParameter, NotFound
+from daemon.errors import Failed, Forbidden, InvalidParameter, NotFound
 from daemon.networks import options
 from daemon.settings import Settings
 from tests.unit.actors.networks import NetworkWorld, ipam, network_world
@@ -115,6 +115,18 @@ async def test_the_bridge_follows_the_settings(world: NetworkWorld) -> None:
     assert bridge.record in later.recorded
     plain = (await restarted(world)).networks.resolve("bridge").record
     assert [str(pool.subnet) for pool in plain.pools] == ["172.17.0.0/16"]
+
+
+async def test_settings_that_give_the_bridge_what_another_network_has_are_refused(
+    world: NetworkWorld,
+) -> None:
+    name = {"com.docker.network.bridge.name": "mine"}
+    await world.created(IPAM=ipam({"Subnet": "10.1.0.0/16"}), Options=name)
+    reason = "Pool overlaps with other one on this address space"
+    with refused(Forbidden, f"the settings of network bridge cannot be met: {reason}"):
+        await restarted(world, bip="10.1.2.1/24")
+    with pytest.raises(Forbidden, match="networks have same bridge name"):
+        await restarted(world, bridge="mine")
 
 
 async def test_a_part_of_a_subnet_may_be_all_that_is_said(world: NetworkWorld) -> None:

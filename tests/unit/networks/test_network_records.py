@@ -65,6 +65,8 @@ def test_a_bridge_carries_the_gateways() -> None:
     assert a_network(options={options.MTU: "1400"}).bridge_plan() == BridgePlan(
         "br-a", (ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")), 1400, "longshore:me"
     )
+    assert a_network().bridge_plan().from_loopback
+    assert not a_network(internal=True).bridge_plan().from_loopback  # nothing is published there
     inhibited = a_network(options={options.INHIBIT_IPV4: "true"}).bridge_plan()
     assert inhibited.interfaces == (ip_interface("fd00::1/64"),)
 

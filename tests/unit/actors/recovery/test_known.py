@@ -18,6 +18,7 @@ from daemon.actors.exec.session import ExecRecord
 from daemon.actors.recovery.known import read
 from daemon.journal import Record
 from daemon.model import ExecConfig
+from daemon.networks.records import NetworkRecord
 from daemon.runtimes.base import Run
 from daemon.wire import to_record
 from tests.unit.actors.world import a_record
@@ -45,6 +46,11 @@ def an_exec(**changes: Any) -> Record:
     return Record("exec", "e" * 64, to_record(record))
 
 
+def a_network(**changes: Any) -> Record:
+    record = attrs.evolve(NetworkRecord("d" * 64, "web", 1, "bridge", "br-d"), **changes)
+    return Record("network", "d" * 64, to_record(record))
+
+
 def changed(record: Record, change: Callable[[Any], object]) -> Record:
     document = orjson.loads(record.body)
     change(document)
@@ -52,8 +58,9 @@ def changed(record: Record, change: Callable[[Any], object]) -> Record:
 
 
 def test_what_can_be_read_is_known() -> None:
-    known = read(a_journal(a_container(), an_exec()))
+    known = read(a_journal(a_container(), an_exec(), a_network(), a_network(driver="host", link="")))
     assert [found.record.id for found in known.containers] == [ID]
+    assert [found.driver for found in known.networks] == ["host"]
     assert [found.container_id for found in known.execs] == [ID]
     assert (known.damaged, known.runs) == ([], [RUN, RUN])
     assert [runtime.name for runtime in known.runtimes] == ["crun"]
@@ -81,6 +88,10 @@ IMPOSSIBLE = {
     "a monitor no kernel has": a_container(run=Run(4711, 1, 2**31, 1)),
     "another session's": attrs.evolve(an_exec(), id="f" * 64),
     "a session without a process": an_exec(run=None),
+    "another network's": attrs.evolve(a_network(), id="f" * 64),
+    "a network without a name": a_network(name=""),
+    "a network of no driver": a_network(driver="zoo"),
+    "a bridge without a link": a_network(link=""),
 }
 
 
@@ -90,6 +101,7 @@ def test_what_no_engine_can_have_written_is_damaged(record: Record) -> None:
     assert [(found.kind, found.id) for found in known.damaged] == [(record.kind, record.id)]
     assert not known.containers
     assert not known.execs
+    assert not known.networks
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.REMOVED])
