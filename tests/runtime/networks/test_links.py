@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_interface
 
@@ -40,6 +41,28 @@ def test_the_host_reaches_a_container_at_once(host: FreshHost, address: str) -> 
     [(sandbox, made)] = bridged(host, 3)
     links.plug(sandbox, made)
     assert reaches(None, sandbox, address)
+
+
+def test_a_container_is_reached_at_once_while_the_kernel_is_busy_with_other_links(host: FreshHost) -> None:
+    interfaces, gateways = (ip_interface("10.9.0.3/16"),), (ip_address("10.9.0.1"),)
+    [(sandbox, made)] = bridged(host, 3, interfaces=interfaces, gateways=gateways)
+    done = threading.Event()
+
+    def bother(name: str) -> None:
+        while not done.is_set():
+            bridges.ensure_bridge(BridgePlan(name, (), owner=OWNER))
+            links.remove_link(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(bother, f"busy{number}") for number in range(4)]
+        try:
+            for _ in range(10):
+                links.plug(sandbox, made)
+                assert reaches(None, sandbox, "10.9.0.3")
+                links.unplug(sandbox, made)
+        finally:
+            done.set()
+    assert [future.result() for future in busy] == [None] * 4
 
 
 @pytest.mark.parametrize("address", ["10.9.0.1", "fd09::1"])
