@@ -80,7 +80,9 @@ def test_whoever_takes_over_an_address_is_reached_at_once(host: FreshHost, addre
     assert reaches(one, two, address)
     assert reaches(None, two, address)
     namespaces.remove(two)
-    links.plug(third, attrs.evolve(plain, interfaces=second.interfaces))
+    taking = attrs.evolve(plain, interfaces=second.interfaces)
+    links.plug(third, taking)
+    links.announce(third, taking)
     assert reaches(one, third, address)
     assert reaches(None, third, address)
 
@@ -247,6 +249,13 @@ def test_a_parent_that_is_missing_or_no_bridge_is_named(host: FreshHost) -> None
         links.plug(sandbox, attrs.evolve(made, parent="gone"))
     with pytest.raises(Failed, match="link eth0 on pair3: pair3 is no bridge"):
         links.plug(sandbox, attrs.evolve(made, parent="pair3"))
+
+
+def test_what_has_gone_announces_nothing(host: FreshHost) -> None:
+    [(sandbox, made)] = bridged(host, 3)
+    links.announce(sandbox, made)
+    namespaces.remove(sandbox)
+    links.announce(sandbox, made)
 
 
 def test_owned_links_are_found_and_removed(host: FreshHost) -> None:
