@@ -44,8 +44,8 @@ def plug(sandbox: Path, plan: LinkPlan) -> str:
                 host.tell(*_port(plan))
             mac = endpoints.configure(inner, plan)
             if KINDS[plan.kind].on_host:
+                # The container's end got its carrier as it was brought up, these two a moment later.
                 host.tell(rtnetlink.get_link(plan.host_name), rtnetlink.get_link(plan.parent))
-            inner.tell(rtnetlink.get_link(plan.name))
     return mac
 
 
