@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from daemon.errors import Failed
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.failures import explained
-from daemon.networks.links import find
+from daemon.networks.finding import find
 from daemon.networks.netlink import Netlink, Request, text
 from daemon.networks.plans import BridgePlan
 from daemon.networks.rtnetlink import Link

@@ -1,7 +1,7 @@
 """A link inside a container's namespace: settings, addresses, routes, and telling the neighbours.
 
 The order: settings before the link is up, since they say what happens then; addresses and routes after;
-the announcement last, when packets get through.  Without it, whoever knew an address from an earlier
+the announcement last, when packets get through.  Without that, whoever knew an address from an earlier
 container would send to that one's hardware address for seconds.  The kernel itself announces (arp_notify,
 ndisc_notify) when it is told a link's hardware address, even if it is the same.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from daemon.networks import rtnetlink, sysctls
+from daemon.networks.finding import find
 from daemon.networks.netlink import Netlink, Request
 from daemon.networks.plans import LinkPlan
 from daemon.networks.settling import settle
@@ -52,31 +53,38 @@ def route(netlink: Netlink, plan: LinkPlan) -> None:
     netlink.tell(*_routes(link.index, plan))
 
 
-def announce(netlink: Netlink, plan: LinkPlan, mac: str) -> None:
-    """Have packets get through, and tell the neighbours where the plan's addresses are now.
+def announce(netlink: Netlink, plan: LinkPlan) -> None:
+    """Tell the neighbours where the plan's addresses are now; a link that has gone has nothing to tell.
 
     Args:
-        netlink: into the container's namespace.
-        plan: of the link, which is up.
-        mac: the link's own; "" if its neighbours know it already.
+        netlink: into the container's namespace, in which the calling thread is.
+        plan: of the link.
 
     Raises:
         OSError: the kernel refused.
 
     """
-    netlink.tell(rtnetlink.get_link(plan.name), rtnetlink.change_link(plan.name, rtnetlink.mac(mac)))
+    link = find(netlink, plan.name)
+    if link is None:
+        return
+    sysctls.put(f"net/ipv4/conf/{plan.name}/arp_notify", "1")
+    if _has_ipv6(plan):
+        sysctls.put(f"net/ipv6/conf/{plan.name}/ndisc_notify", "1")
+    netlink.tell(rtnetlink.change_link(plan.name, rtnetlink.mac(link.mac)))
 
 
 def _settings(plan: LinkPlan) -> Mapping[str, str]:
     """Return what is set before the link is up; what the plan says counts most."""
-    settings = {f"net/ipv4/conf/{plan.name}/arp_notify": "1"}
-    if sysctls.has_ipv6():
-        directory = f"net/ipv6/conf/{plan.name}"
-        wanted = any(interface.version == 6 for interface in plan.interfaces)
-        settings[f"{directory}/disable_ipv6"] = "0" if wanted else "1"
-        if wanted:
-            settings |= {f"{directory}/accept_dad": "0", f"{directory}/ndisc_notify": "1"}
-    return {**settings, **plan.sysctls}
+    if not sysctls.has_ipv6():
+        return plan.sysctls
+    directory = f"net/ipv6/conf/{plan.name}"
+    if not _has_ipv6(plan):
+        return {f"{directory}/disable_ipv6": "1", **plan.sysctls}
+    return {f"{directory}/disable_ipv6": "0", f"{directory}/accept_dad": "0", **plan.sysctls}
+
+
+def _has_ipv6(plan: LinkPlan) -> bool:
+    return any(interface.version == 6 for interface in plan.interfaces)
 
 
 def _routes(index: int, plan: LinkPlan) -> Iterator[Request]:

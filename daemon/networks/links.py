@@ -15,6 +15,7 @@ from pathlib import Path
 from daemon.errors import Failed
 from daemon.networks import endpoints, namespaces, rtnetlink, sysctls
 from daemon.networks.failures import explained
+from daemon.networks.finding import find
 from daemon.networks.kinds import KINDS, lacking
 from daemon.networks.netlink import Netlink, Refused, Request, text
 from daemon.networks.plans import LinkPlan
@@ -43,9 +44,28 @@ def plug(sandbox: Path, plan: LinkPlan) -> str:
                 host.tell(*_port(plan))
             mac = endpoints.configure(inner, plan)
             if KINDS[plan.kind].on_host:
+                # The container's end got its carrier as it was brought up, these two a moment later.
                 host.tell(rtnetlink.get_link(plan.host_name), rtnetlink.get_link(plan.parent))
-            endpoints.announce(inner, plan, mac if KINDS[plan.kind].own_mac else "")
     return mac
+
+
+def announce(sandbox: Path, plan: LinkPlan) -> None:
+    """Tell the neighbours that the plan's addresses are here now; a link or sandbox that has gone is fine.
+
+    Each neighbour costs the kernel a few microseconds, so this is for when the container has been started.
+
+    Raises:
+        Failed: the kernel refused.
+
+    """
+    if not KINDS[plan.kind].own_mac or not namespaces.exists(sandbox):
+        return
+    with (
+        explained(f"announcing link {plan.name} on {plan.parent}"),
+        namespaces.inside(sandbox),
+        Netlink() as inner,
+    ):
+        endpoints.announce(inner, plan)
 
 
 def unplug(sandbox: Path, plan: LinkPlan) -> None:
@@ -150,18 +170,3 @@ def _delete(netlink: Netlink, name: str) -> None:
     except Refused as error:
         if error.errno != errno.ENODEV:
             raise
-
-
-def find(netlink: Netlink, name: str) -> Link | None:
-    """Return a link by its name, None if there is none.
-
-    Raises:
-        OSError: the kernel refused.
-
-    """
-    try:
-        return rtnetlink.read_link(netlink.ask(rtnetlink.get_link(name)))
-    except Refused as error:
-        if error.errno == errno.ENODEV:
-            return None
-        raise

@@ -57,8 +57,9 @@ def test_a_bridge_of_ours_is_brought_to_another_plan(host: FreshHost) -> None:
 
 
 def test_a_bridge_without_addresses_is_isolated(host: FreshHost) -> None:
-    del host
+    [(sandbox, plan)] = bridged(host, 3)
     ensure_bridge(BridgePlan("br0", (), owner=OWNER))
+    links.plug(sandbox, plan)  # with a port that carries, the kernel would give it an address
     assert _addresses("global", "link") == set()
 
 

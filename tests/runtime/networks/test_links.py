@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_interface
 
@@ -42,6 +43,28 @@ def test_the_host_reaches_a_container_at_once(host: FreshHost, address: str) -> 
     assert reaches(None, sandbox, address)
 
 
+def test_a_container_is_reached_at_once_while_the_kernel_is_busy_with_other_links(host: FreshHost) -> None:
+    interfaces, gateways = (ip_interface("10.9.0.3/16"),), (ip_address("10.9.0.1"),)
+    [(sandbox, made)] = bridged(host, 3, interfaces=interfaces, gateways=gateways)
+    done = threading.Event()
+
+    def bother(name: str) -> None:
+        while not done.is_set():
+            bridges.ensure_bridge(BridgePlan(name, (), owner=OWNER))
+            links.remove_link(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(bother, f"busy{number}") for number in range(4)]
+        try:
+            for _ in range(10):
+                links.plug(sandbox, made)
+                assert reaches(None, sandbox, "10.9.0.3")
+                links.unplug(sandbox, made)
+        finally:
+            done.set()
+    assert [future.result() for future in busy] == [None] * 4
+
+
 @pytest.mark.parametrize("address", ["10.9.0.1", "fd09::1"])
 def test_a_container_reaches_its_gateway_at_once(host: FreshHost, address: str) -> None:
     [(sandbox, made)] = bridged(host, 3)
@@ -57,7 +80,9 @@ def test_whoever_takes_over_an_address_is_reached_at_once(host: FreshHost, addre
     assert reaches(one, two, address)
     assert reaches(None, two, address)
     namespaces.remove(two)
-    links.plug(third, attrs.evolve(plain, interfaces=second.interfaces))
+    taking = attrs.evolve(plain, interfaces=second.interfaces)
+    links.plug(third, taking)
+    links.announce(third, taking)
     assert reaches(one, third, address)
     assert reaches(None, third, address)
 
@@ -224,6 +249,13 @@ def test_a_parent_that_is_missing_or_no_bridge_is_named(host: FreshHost) -> None
         links.plug(sandbox, attrs.evolve(made, parent="gone"))
     with pytest.raises(Failed, match="link eth0 on pair3: pair3 is no bridge"):
         links.plug(sandbox, attrs.evolve(made, parent="pair3"))
+
+
+def test_what_has_gone_announces_nothing(host: FreshHost) -> None:
+    [(sandbox, made)] = bridged(host, 3)
+    links.announce(sandbox, made)
+    namespaces.remove(sandbox)
+    links.announce(sandbox, made)
 
 
 def test_owned_links_are_found_and_removed(host: FreshHost) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.errors import Failed
 from daemon.networks import links, namespaces
-from tests.runtime.networks.hosts import FreshHost, bridged, here, ip, reaches
+from tests.runtime.networks.hosts import FreshHost, bridged, eventually, here, ip, reaches
 
 pytestmark = pytest.mark.runtime
 
@@ -85,6 +85,34 @@ def test_a_namespace_that_somebody_holds_is_silent_as_soon_as_it_is_removed(host
         with pytest.raises(TimeoutError):
             held.recv(1)
     links.unplug(sandbox, plan)
+
+
+def test_a_namespace_goes_though_another_mount_namespace_has_its_file_mounted(host: FreshHost) -> None:
+    [(sandbox, plan)] = bridged(host, 2)
+    links.plug(sandbox, plan)
+    holding = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holding:
+        assert holding.stdout is not None
+        holding.stdout.readline()
+        mounts = Path(f"/proc/{holding.pid}/mounts")
+        assert str(sandbox) in mounts.read_text()
+        namespaces.remove(sandbox)
+        assert str(sandbox) not in mounts.read_text()
+        assert eventually(lambda: host.links() == {"br0"})
+        holding.communicate()
+
+
+def test_a_container_that_is_started_again_and_again_leaves_nothing(host: FreshHost) -> None:
+    for _ in range(20):
+        [(sandbox, plan)] = bridged(host, 2)
+        links.plug(sandbox, plan)  # its name on the host may be in use by the link that is about to go
+        assert reaches(None, sandbox, "10.9.0.2")
+        namespaces.remove(sandbox)
+    assert eventually(lambda: host.links() == {"br0"})
 
 
 LOSING = """
