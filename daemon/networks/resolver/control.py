@@ -29,12 +29,14 @@ class Control:
         askers: what is changed.
         leave: begins the end of the process.
         connections: how many engines are connected.
+        left: set when the last of them has left, then another one takes its place.
 
     """
 
     askers: Askers
     leave: Callable[[], None]
     connections: int = 0
+    left: trio.Event = attrs.field(factory=trio.Event)
 
     async def converse(self, stream: trio.SocketStream) -> None:
         """Answer the requests of one connection until it ends."""
@@ -48,6 +50,9 @@ class Control:
             pass  # an engine that was killed, or no engine at all: either way it is gone
         finally:
             self.connections -= 1
+            if not self.connections:
+                self.left.set()
+                self.left = trio.Event()
 
     async def _answer(self, request: Document) -> Document:
         act = _ACTS.get(request.get("do", ""))

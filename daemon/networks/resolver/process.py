@@ -1,7 +1,7 @@
 """The resolver's life: it serves its control socket and its askers, and ends when it has neither.
 
-An engine that has gone may come back, so being without one is no reason to end while there are askers; being
-without both for a while is.
+An engine that has gone may come back, so being without one is no reason to end while there are askers.  When
+the last engine leaves and nobody is left to be answered, it ends with it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,12 @@ class Process:
         nursery.cancel_scope.deadline = trio.current_time() + LINGER_SECONDS
 
     async def _needed(self, control: Control) -> None:
+        """Return when nobody is there: at once if the last engine left nobody to answer, or after a while."""
         last_needed = trio.current_time()
-        while trio.current_time() < last_needed + self.idle_seconds:
-            await trio.sleep(self.idle_seconds / 4)
+        while True:
+            with trio.move_on_after(self.idle_seconds / 4) as waiting:
+                await control.left.wait()
             if control.connections or control.askers:
                 last_needed = trio.current_time()
+            elif not waiting.cancelled_caught or trio.current_time() >= last_needed + self.idle_seconds:
+                return

@@ -9,8 +9,8 @@ import pytest
 
 from tests.clients.cli import Docker, connect, import_busybox
 from tests.clients.engine import Engine, configure, running
-from tests.clients.leaks import leftovers
 from tests.clients.networks.hosts import Hosts, two_hosts
+from tests.clients.networks.leaks import leftovers_when_settled
 
 WITH_BRIDGE = {"bridge": "longshore0"}
 
@@ -35,7 +35,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, hosts: Hosts) -> Iterator[E
         ids = cli.ids_ever()
         left = [*sorted(hosts.links() - before - {"longshore0"}), *map(str, (root / "exec/netns").iterdir())]
         published = hosts.elements()
-    left += leftovers(root, ids)
+    left += leftovers_when_settled(root, ids)
     tracebacks = [line for line in engine.log.splitlines() if "Traceback" in line]
     shutil.rmtree(root / "data", ignore_errors=True)
     assert not left, "\n".join(left)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.clients.cli import import_busybox
-from tests.clients.leaks import leftovers
 from tests.clients.networks.conftest import WITH_BRIDGE
 from tests.clients.networks.hosts import Hosts, two_hosts
+from tests.clients.networks.leaks import leftovers_when_settled
 from tests.clients.restarts.site import Site
 
 
@@ -69,7 +69,7 @@ def _clear_up(site: Site, hosts: Hosts, before: set[str]) -> None:
     left = [*sorted(hosts.links() - before - {"longshore0"}), *map(str, (site.root / "exec/netns").iterdir())]
     published = hosts.elements()
     site.engine.stop()
-    left += leftovers(site.root, ids)
+    left += leftovers_when_settled(site.root, ids)
     shutil.rmtree(site.root / "data", ignore_errors=True)
     assert not left, "\n".join(left)
     assert published == 0

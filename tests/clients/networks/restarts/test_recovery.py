@@ -96,7 +96,7 @@ def test_a_flushed_ruleset_is_put_back(site: Site, hosts: Hosts) -> None:
 
 
 def test_rules_of_others_are_left_alone(site: Site, hosts: Hosts) -> None:
-    hosts.inside("nft", "-f", "-", stdin="table inet other { chain c { ip saddr 10.0.0.1 drop; } }")
+    hosts.inside("nft", "-f", "-", stdin="table inet other {\n chain c {\n ip saddr 10.0.0.1 drop\n }\n}\n")
     before = hosts.inside("nft", "list", "table", "inet", "other")
     site.start()
     pair(site.docker)
