@@ -75,21 +75,22 @@ def _replace(lock: io.FileIO, control: Path) -> None:
         TimeoutError: it does not let go.
 
     """
+    if _taken(lock):
+        return
+    _ask_to_leave(control)
     deadline = time.monotonic() + REPLACE_SECONDS
-    asked = _taken(lock) or _ask_to_leave(control)
-    while asked and not _taken(lock):
+    while not _taken(lock):
         if time.monotonic() > deadline:
             raise TimeoutError("the other resolver does not leave")
         time.sleep(_POLL_SECONDS)
 
 
-def _ask_to_leave(control: Path) -> bool:
+def _ask_to_leave(control: Path) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(REPLACE_SECONDS)
         connection.connect(str(control))
         connection.sendall(json.dumps({"do": "leave"}).encode() + b"\n")
         connection.recv(1)
-    return True
 
 
 def _listen(control: Path) -> socket.socket:

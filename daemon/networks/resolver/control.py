@@ -6,6 +6,7 @@ Each request is answered when it is in force: {"ok": true}, or {"error": "..."} 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -19,6 +20,7 @@ from daemon.networks.resolver.lines import Lines
 from daemon.networks.resolver.version import VERSION
 
 Document = dict[str, Any]
+LOG: Final = logging.getLogger(__name__)
 
 
 @attrs.define(eq=False)
@@ -46,8 +48,8 @@ class Control:
                 lines = Lines(stream)
                 while (request := await lines.receive()) is not None:
                     await lines.send(await self._answer(request))
-        except (trio.BrokenResourceError, ValueError):
-            pass  # an engine that was killed, or no engine at all: either way it is gone
+        except (trio.BrokenResourceError, ValueError) as error:
+            LOG.info("an engine was cut off: %r", error)  # killed, or none at all: either way it is gone
         finally:
             self.connections -= 1
             if not self.connections:

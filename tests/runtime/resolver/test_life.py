@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -244,10 +245,8 @@ async def kill(control: Path) -> None:
 async def restored(control: Path, count: int) -> None:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(Lost):
             if await askers_at(control) == count:
                 return
-        except Lost:
-            pass
         await trio.sleep(0.02)
     raise AssertionError("it did not come back")
