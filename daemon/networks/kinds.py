@@ -50,11 +50,13 @@ def _pair(plan: LinkPlan, parent: int, namespace: int) -> Request:
         plan.name,
         rtnetlink.mac(plan.mac),
         rtnetlink.mtu(plan.mtu),
+        rtnetlink.one_queue(),
         number(rtnetlink.IFLA_NET_NS_FD, namespace),
     )
     return rtnetlink.create_link(
         plan.host_name,
         rtnetlink.mtu(plan.mtu),
+        rtnetlink.one_queue(),
         number(rtnetlink.IFLA_MASTER, parent),
         rtnetlink.kind("veth", rtnetlink.peer(inner)),
     )

@@ -41,6 +41,7 @@ _IFLA_LINKINFO: Final = 18
 IFLA_IFALIAS: Final = 20
 _IFLA_AF_SPEC: Final = 26
 IFLA_NET_NS_FD: Final = 28
+_IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER: Final = 1
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
@@ -109,6 +110,15 @@ def get_links() -> Request:
 def mtu(size: int) -> bytes:
     """Return the attribute for an MTU, nothing for 0."""
     return number(_IFLA_MTU, size) if size else b""
+
+
+def one_queue() -> bytes:
+    """Return the attributes that give a link one queue each way from the beginning.
+
+    A pair uses one anyway, but is made with one for each processor; giving the rest up has the kernel wait
+    until every processor has forgotten them, for each end (netif_set_real_num_tx_queues).
+    """
+    return number(_IFLA_NUM_TX_QUEUES, 1) + number(_IFLA_NUM_RX_QUEUES, 1)
 
 
 def mac(address: str) -> bytes:

@@ -90,7 +90,7 @@ def test_whoever_takes_over_an_address_is_reached_at_once(host: FreshHost, addre
 def test_a_link_has_the_names_sizes_and_addresses_of_its_plan(host: FreshHost) -> None:
     [(sandbox, made)] = bridged(host, 3)
     assert links.plug(sandbox, made) == made.mac
-    [inner] = ip("address show dev eth0", sandbox)
+    [inner] = ip("-details address show dev eth0", sandbox)
     assert (inner["address"], inner["mtu"], inner["operstate"]) == (made.mac, 1400, "UP")
     carried = [
         (a["local"], a["prefixlen"], a.get("broadcast")) for a in inner["addr_info"] if a["scope"] == "global"
@@ -98,6 +98,7 @@ def test_a_link_has_the_names_sizes_and_addresses_of_its_plan(host: FreshHost) -
     assert carried == [("10.9.0.3", 16, "10.9.255.255"), ("fd09::3", 64, None)]
     assert not any("tentative" in address for address in inner["addr_info"])
     [outer] = ip("-details address show dev veth3")
+    assert {end[f"num_{way}_queues"] for end in (inner, outer) for way in ("tx", "rx")} == {1}
     assert (outer["mtu"], outer["master"], outer["ifalias"], outer["addr_info"]) == (1400, "br0", OWNER, [])
     port = outer["linkinfo"]["info_slave_data"]
     assert (port["state"], port["hairpin"], port["isolated"]) == ("forwarding", True, False)
