@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import pytest
-
+from tests.clients.cli import Docker
 from tests.clients.engine import Engine, until
-from tests.clients.http_api import Api
+from tests.clients.http_api import Answer, Api
 from tests.clients.networks.hosts import Hosts
 
 CYCLES: Final = 300
 AT_ONCE: Final = 6
-
-
-@pytest.fixture
-def apis(engine: Engine) -> Iterator[list[Api]]:
-    """A client for each thread."""
-    yield [Api(engine.socket_path) for _ in range(AT_ONCE)]
 
 
 def _lives(api: Api, network: str, count: int) -> None:
@@ -30,19 +22,25 @@ def _lives(api: Api, network: str, count: int) -> None:
             "ExposedPorts": {"80/tcp": {}},
             "HostConfig": {"NetworkMode": network, "PortBindings": {"80/tcp": [{"HostPort": ""}]}},
         }
-        made = api.expect("POST", "/containers/create", body)["Id"]
-        api.expect("POST", f"/containers/{made}/start")
+        made = _done(api("POST", "/containers/create", body)).document["Id"]
+        _done(api("POST", f"/containers/{made}/start"))
         if number % 3:
-            api.expect("POST", f"/containers/{made}/stop?t=0")
-        api.expect("DELETE", f"/containers/{made}?force=1")
+            _done(api("POST", f"/containers/{made}/stop", t=0))
+        _done(api("DELETE", f"/containers/{made}", force=1))
 
 
-def test_nothing_is_left_of_300_lives(apis: list[Api], hosts: Hosts) -> None:
-    apis[0].expect("POST", "/networks/create", {"Name": "web"})
-    _lives(apis[0], "web", 1)
+def _done(answer: Answer) -> Answer:
+    assert answer.status < 300, answer.body
+    return answer
+
+
+def test_nothing_is_left_of_300_lives(docker: Docker, engine: Engine, hosts: Hosts) -> None:
+    api = Api(engine.socket_path)
+    _done(api("POST", "/networks/create", {"Name": "web"}))
+    _lives(api, "web", 1)
     links, ruleset = hosts.links(), hosts.inside("nft", "list", "ruleset")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done in [pool.submit(_lives, api, "web", CYCLES // AT_ONCE) for api in apis]:
+        for done in [pool.submit(_lives, api, "web", CYCLES // AT_ONCE) for _ in range(AT_ONCE)]:
             done.result()
     until(lambda: hosts.links() == links, "the kernel has removed the last link")
     assert hosts.inside("nft", "list", "ruleset") == ruleset
