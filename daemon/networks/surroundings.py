@@ -17,7 +17,7 @@ from typing import Final
 
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.failures import explained
-from daemon.networks.links import find
+from daemon.networks.finding import find
 from daemon.networks.netlink import Netlink
 from daemon.networks.plans import Subnet
 
