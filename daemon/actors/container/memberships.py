@@ -70,13 +70,16 @@ class Memberships:
         networks = {**now.record.networks, wanted.network: wanted.endpoint}
         record = attrs.evolve(now.record, networks=networks)
         attachments = await self.host.join_network(record, now.attachments, wanted.network)
+        refusal: EngineError | None = None
         try:
             await self.mailbox.ask(Connected(wanted.network, wanted.endpoint, attachments, now.run))
-        except EngineError:
+        except EngineError as error:
+            refusal = error
+        # If the run has ended meanwhile, it took back only what it knew of.
+        if refusal is not None or self.cell.current.run != now.run:
             await self.host.leave_network(now.record, attachments, wanted.network)
-            raise
-        if self.cell.current.run != now.run:  # the run ended meanwhile, and took back what it knew of
-            await self.host.leave_network(now.record, attachments, wanted.network)
+        if refusal is not None:
+            raise refusal
 
     async def _disconnect(self, unwanted: Disconnect) -> None:
         name = check_disconnect(self.cell.current, unwanted)

@@ -169,8 +169,9 @@ class ContainerNetworks:
             try:
                 return self.ports.claim(record.id, wishes, addresses)
             except InUse as error:
-                if not await self.others.cleared(error.holder):
-                    raise
+                refusal = error
+            if not await self.others.cleared(refusal.holder):
+                raise refusal
 
     async def publish(self, ports: tuple[PublishedPort, ...]) -> None:
         """Have the host answer at these ports.
