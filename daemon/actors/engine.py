@@ -79,6 +79,7 @@ class Engine:
     execs: Execs
     inotify: Inotify
     hostname: str
+    objections: Cell[tuple[str, ...]]
 
     @property
     def configuration(self) -> Configuration:
@@ -198,6 +199,7 @@ def _assemble(
         execs,
         inotify,
         platform.node(),
+        wiring.objections,
     )
 
 
@@ -228,6 +230,7 @@ async def _recover(
         engine.networks, wiring.firewall, wiring.ports, wiring.resolver, salvage.layout.sandboxes
     )
     await networks.recover(known, clear=known.incomplete.isdisjoint({CONTAINER, NETWORK_KIND}))
+    supervision.see_through("a look at the firewalls of others", wiring.look_for_objections)
     if salvage.rescued is not None:
         file = str(salvage.rescued)
         LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=file)

@@ -13,6 +13,7 @@ import structlog
 
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Repair
+from daemon.actors.published import Cell
 from daemon.actors.supervision import Supervision
 from daemon.errors import EngineError
 from daemon.networks.firewall.kernel import KernelFilter
@@ -33,6 +34,9 @@ class Wiring:
     firewall: Firewall
     ports: HostPorts
     resolver: Resolver
+    kernel: KernelFilter
+    objections: Cell[tuple[str, ...]] = attrs.field(factory=lambda: Cell(()))
+    """What other tables on this host have against our traffic, as it was when somebody last looked."""
 
     @classmethod
     @contextmanager
@@ -41,8 +45,8 @@ class Wiring:
 
         The packet filter is not closed: a thread that nobody waits for any more may still be using it.
         """
-        firewall = Firewall(KernelFilter(table_of(layout.exec_root)))
-        wiring = cls(firewall, HostPorts(), Resolver(layout.exec_root / "resolver.sock"))
+        kernel = KernelFilter(table_of(layout.exec_root))
+        wiring = cls(Firewall(kernel), HostPorts(), Resolver(layout.exec_root / "resolver.sock"), kernel)
         try:
             yield wiring
         finally:
@@ -60,6 +64,18 @@ class Wiring:
             await self.firewall.mailbox.ask(Repair())
         except EngineError as error:
             LOG.error("the firewall cannot be repaired", reason=str(error))
+        await self.look_for_objections()
+
+    async def look_for_objections(self) -> None:
+        """Find out which tables of others drop what our bridges forward, and say so."""
+        try:
+            found = await self.kernel.objections(self.firewall.wanted.bridges)
+        except EngineError as error:
+            LOG.error("the tables of others cannot be read", reason=str(error))
+            return
+        for objection in found:
+            LOG.warning("firewall", warning=objection)
+        self.objections.publish(found)
 
 
 def table_of(exec_root: Path) -> str:
