@@ -16,6 +16,7 @@ import trio
 from daemon.actors.container.actor import Container, as_record
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.container.states import State
+from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.errors import (
     Conflict,
     EngineError,
@@ -38,7 +39,11 @@ AT_REST: Final = frozenset({State.CONFIGURED, State.EXITED, State.DEAD})
 
 @attrs.define(eq=False)
 class Checker:
-    """Compares; `expected` are the errors that this run's faults may cause."""
+    """Compares; `expected` are the errors that this run's faults may cause.
+
+    `records` are the containers that clients asked for, `sessions` the exec sessions that they were
+    promised, with their containers.
+    """
 
     trace: Trace
     machine: Machine
@@ -47,6 +52,7 @@ class Checker:
     waiters: trio.Nursery
     expected: frozenset[type[EngineError]] = ORDINARY
     records: dict[str, ContainerRecord] = attrs.field(factory=dict)
+    sessions: dict[str, str] = attrs.field(factory=dict)
     _events: defaultdict[str, list[tuple[int, Event]]] = attrs.field(factory=lambda: defaultdict(list))
     _read: int = 0
 
@@ -91,6 +97,25 @@ class Checker:
         gone = any(event.action == "destroy" for _, event in self.events(operation.target))
         if kind is NotFound and operation.kind != "exec" and not gone:
             self.trace.violate(f"{operation.target[:6]} is said to be gone")
+
+    def recovered(self, engine: SimulatedEngine) -> None:
+        """Look for the exec sessions in an engine that has just begun; old ones may be forgotten."""
+        ends = {
+            event.attributes["execID"]: (entry.seconds, event.attributes["exitCode"])
+            for entry in self.disk.entries
+            for event in entry.events
+            if event.action == "exec_die"
+        }
+        containers = {container.id for container in engine.containers}
+        known = {session.id: session.snapshot.exit_code for session in engine.execs}
+        for session, container in self.sessions.items():
+            seconds, code = ends.get(session, (trio.current_time(), None))
+            if container not in containers or trio.current_time() - seconds > KEEP_SECONDS / 2:
+                continue
+            if session not in known:
+                self.trace.violate(f"an exec session of {container[:6]} is lost")
+            elif code is not None and str(known[session]) != code:
+                self.trace.violate(f"an exec session of {container[:6]} has forgotten how it ended")
 
     def happened(self, operation: Operation, action: str) -> None:
         """Claim that an event of the operation was on the disk before its answer."""

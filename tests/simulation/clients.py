@@ -189,6 +189,8 @@ class Client:
     async def _exec(self, engine: SimulatedEngine, container: Container) -> None:
         async def execute() -> None:
             session = await engine.execs.create(container, ExecConfig(cmd=("true",)))
+            self.checker.sessions[session.id] = container.id
+            await self.chance.pause()
             await session.mailbox.ask(StartExec(attach=self.chance.happens(0.5)))
 
         await self.do(engine, self.history.begin("exec", container.id), execute)
