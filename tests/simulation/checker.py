@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.container.states import State
 from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.errors import (
@@ -67,7 +67,10 @@ class Checker:
     def seen(self, engine: SimulatedEngine, container: Container) -> None:
         """Look at what a container shows: it has been written, unless it could not be."""
         snapshot = container.snapshot
-        if engine.dead or snapshot.removed or self.disk.was_full_for(container.id):
+        if engine.dead or snapshot.removed:
+            return
+        self._obeys(snapshot)
+        if self.disk.was_full_for(container.id):
             return
         if (container.id, comparable(as_record(snapshot).body)) not in self.disk.bodies:
             self.trace.violate(f"{container.id[:6]} shows {snapshot.state.value}, which is not on the disk")
@@ -91,8 +94,8 @@ class Checker:
 
     def _refused(self, operation: Operation) -> None:
         kind = type(operation.error)
-        unpaused = operation.kind == "unpause" and kind is Failed
-        if kind not in self.expected and not unpaused:
+        too_late = operation.kind in {"unpause", "update"} and kind is Failed
+        if kind not in self.expected and not too_late:
             self.trace.violate(f"{operation.kind} of {operation.target[:6]} failed: {operation.error!r}")
         gone = any(event.action == "destroy" for _, event in self.events(operation.target))
         if kind is NotFound and operation.kind != "exec" and not gone:
@@ -154,6 +157,20 @@ class Checker:
         self.happened(operation, "destroy")
         self.nothing_left(operation.target)
 
+    def _obeys(self, snapshot: ContainerSnapshot) -> None:
+        """Check that what runs has the limits of its record, unless that is in doubt."""
+        process = self.machine.of[snapshot.id].process
+        if snapshot.may_obey is not None or process is None or process.run != snapshot.run:
+            return
+        if process.cpu_shares != snapshot.record.host_config.cpu_shares:
+            self.trace.violate(f"{snapshot.id[:6]} has other limits than its record")
+
+    def has_settled(self, container: Container) -> None:
+        """Check that nothing is in doubt a while after the start of the engine."""
+        snapshot = container.snapshot
+        if snapshot.may_obey is not None and snapshot.running and not self.disk.was_full_for(container.id):
+            self.trace.violate(f"{container.id[:6]} has perhaps other limits than its record")
+
     def nothing_left(self, container_id: str) -> None:
         """Check that there is nothing of a container any more."""
         traces = self.machine.of[container_id]
@@ -204,6 +221,7 @@ CLAIMS: Final[Mapping[str, Callable[[Checker, Operation], None]]] = {
     "restart": lambda checker, operation: checker.happened(operation, "start"),
     "rename": lambda checker, operation: checker.happened(operation, "rename"),
     "unpause": lambda checker, operation: checker.happened(operation, "unpause"),
+    "update": lambda checker, operation: checker.happened(operation, "update"),
     "exec": lambda checker, operation: checker.happened(operation, "exec_start"),
     "pause": Checker.was_frozen,
     "stop": Checker.had_ended,

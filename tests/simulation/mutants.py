@@ -98,7 +98,7 @@ MUTANTS: Final = (
     Mutant("shown before it is written", _ACTOR, "_transit",
            text(_COMMIT, f"self.container.cell.publish(after); {_COMMIT}")),
     Mutant("answered before it is written", _ACTOR, "_transit",
-           text(_COMMIT, f"request and request.answer(None); {_COMMIT}")),
+           text(_COMMIT, f"request and type(message) in SETTLED and request.answer(None); {_COMMIT}")),
     Mutant("a crash leaves those it owes an answer waiting", _ACTOR, "_part",
            text("*self._open, ", ""), BUGGY),
     Mutant("a crash forgets what it was writing", _ACTOR, "_commit",

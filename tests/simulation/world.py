@@ -116,6 +116,7 @@ class World:
             client = Client(self.chance, self.history, self.checker, self.live_engine)
             await trio.sleep(REST_SECONDS)  # whatever starts with the engine has started
             for container in self.engine.containers:
+                self.checker.has_settled(container)
                 client.wait(self.engine, container)
                 operation = self.history.begin("stop", container.id)
                 await client.do(self.engine, operation, partial(container.mailbox.ask, Stop()), stay=True)

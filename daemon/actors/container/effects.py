@@ -101,6 +101,7 @@ class Effects:
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
             Effect.UPDATE: self._updates.begin,
+            Effect.OBEY: self._updates.take_back,
             Effect.POSTPONE: lambda _: None,
         }
 

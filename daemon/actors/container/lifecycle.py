@@ -49,6 +49,7 @@ from daemon.actors.container.reports import (
     Thawed,
     ThawFailed,
     Updated,
+    Updating,
     WriteAgain,
 )
 from daemon.actors.container.states import (
@@ -86,6 +87,7 @@ class Effect(enum.Enum):
     OPEN_SESSION = enum.auto()
     RESIZE = enum.auto()
     UPDATE = enum.auto()  # what runs, then the record
+    OBEY = enum.auto()  # have what runs obey its record, if an update was cut off
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
@@ -201,6 +203,7 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay(UPDATABLE, Updated),
     **_stay(LAUNCHING, Update, E.POSTPONE),  # what is being launched has been read already
     **_stay(LAUNCHING, Updated, E.POSTPONE),
+    **_stay((*UPDATABLE, *LAUNCHING), Updating),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),

@@ -23,7 +23,7 @@ from daemon.actors.container.commands import (
     Unpause,
     Update,
 )
-from daemon.actors.container.reports import Updated
+from daemon.actors.container.reports import Updated, Updating
 from daemon.actors.container.states import BETWEEN_RUNS, State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
@@ -82,6 +82,7 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
         Remove: STILL_RUNNING,
         ForceRemove: UNDER_REMOVAL,
         Update: CANNOT_UPDATE,
+        Updating: CANNOT_UPDATE,
         Updated: CANNOT_UPDATE,
     }
 )

@@ -125,7 +125,10 @@ def explore(start: Situation) -> set[Situation]:
 STARTS: Final = [
     Situation(State.CONFIGURED),
     Situation(State.DEAD),
-    *(Situation(state, frozenset(BEGINS[effect] for effect in effects)) for state, effects in RESUME.items()),
+    *(
+        Situation(state, frozenset(BEGINS[effect] for effect in effects if effect in BEGINS))
+        for state, effects in RESUME.items()
+    ),
 ]
 
 
