@@ -106,7 +106,7 @@ MUTANTS: Final = (
     Mutant("a postponed request is lost", _ACTOR, "_transit",
            text("self._again.extend(self._postponed)", "pass")),
     Mutant("the events of what could not be written are lost", _ACTOR, "_transit",
-           text("self._owed = (*self._owed, *events)", "pass"), FULL),
+           text("self.container.owed = (*self.container.owed, *events)", "pass"), FULL),
     Mutant("a rename leaves the old name taken", _ACTOR, "_commit",
            text("release=((KIND, before.record.name),) if renamed else ()", "release=()")),
     Mutant("a rename is not in the index", _ACTOR, "_commit",
