@@ -63,7 +63,8 @@ class Updates:
     async def _see_through(self, update: Update, promise: Promise[None]) -> None:
         try:
             async with self._turn:
-                await self._carry_out(update)
+                if not promise.abandoned:  # whoever asked has left while it waited for its turn
+                    await self._carry_out(update)
         except EngineError as error:
             promise.refuse(error)
         else:

@@ -272,6 +272,19 @@ async def test_of_two_at_the_same_time_the_later_one_holds(world: World) -> None
     assert container.snapshot.record.host_config.cpu_shares == 9
 
 
+async def test_one_whose_client_leaves_before_its_turn_is_not_carried_out(world: World) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    first, second = [await begun(container, cpu_shares=shares) for shares in (8, 9)]
+    with trio.move_on_after(0):
+        await second.outcome()
+    updating.set()
+    await first.outcome()
+    await wait_all_tasks_blocked()
+    assert len(world.host.asked("update")) == 1
+    assert container.snapshot.record.host_config.cpu_shares == 8
+
+
 async def test_an_update_waits_for_a_launch_which_has_read_what_there_was(world: World) -> None:
     container = await created(world)
     creating = world.host.hold("create")
