@@ -176,7 +176,8 @@ class ImagesActor:
         await self.ledger.commit(Transaction(events=events))
 
     async def _commit(self, change: Change) -> None:
-        await self.ledger.commit(change.transaction)
+        with trio.CancelScope(shield=True):  # it happens in any case, and then it must be shown
+            await self.ledger.commit(change.transaction)
         reached("image-committed")
         self.images.catalog.publish(change.catalog)
 

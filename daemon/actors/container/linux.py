@@ -21,10 +21,12 @@ from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
 from daemon.errors import EngineError, Failed
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
+from daemon.model import HostConfig
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from daemon.runtimes.console import resize
+from daemon.runtimes.host import online
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.logrotation import keep_settled, settled
@@ -33,7 +35,7 @@ from daemon.runtimes.probes import Prober
 from daemon.runtimes.processes import send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
-from daemon.runtimes.spec.resources import changeable
+from daemon.runtimes.spec.resources import instead_of
 from daemon.runtimes.spec.sources import make_bind_sources
 from daemon.runtimes.stages import stage
 
@@ -147,9 +149,10 @@ class LinuxHost:
         with _translated("the container cannot be thawed"):
             await trio.to_thread.run_sync(self.bundles.thaw, record)
 
-    async def update(self, record: ContainerRecord) -> None:
+    async def update(self, record: ContainerRecord, before: HostConfig) -> None:
         """Have the running container's cgroup obey the limits of `record`."""
-        await self.runtime(record).update(record.id, changeable(record.host_config))
+        limits = instead_of(before, record.host_config, await trio.to_thread.run_sync(online))
+        await self.runtime(record).update(record.id, limits)
 
     async def join_network(
         self, record: ContainerRecord, attachments: Attachments, network: str

@@ -208,7 +208,30 @@ async def test_an_actor_that_ends_answers_what_it_has_taken(tmp_path: Path) -> N
         await nursery.start(ImagesActor(images, StuckLedger()).run)
         nursery.start_soon(_cancel_when_blocked, nursery.cancel_scope)
         with pytest.raises(Unavailable), trio.CancelScope(shield=True):
-            await images.mailbox.ask(Record((tars.brought("a"),), "load"))
+            await images.mailbox.ask(NoteSaved(()))
+
+
+async def test_what_is_being_written_when_the_actor_ends_is_shown(tmp_path: Path) -> None:
+    images, ledger = make_images(tmp_path, {}), FakeLedger(gate=trio.Event())
+    await images.recover(ledger)
+    async with trio.open_nursery() as nursery:
+        actor = await nursery.start(_a_life, images, ledger)
+        nursery.start_soon(images.mailbox.ask, Record((tars.brought("a", "a:1"),), "load"))
+        await trio.testing.wait_all_tasks_blocked()
+        actor.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert ledger.gate is not None
+        ledger.gate.set()
+    assert [image.id for image in images] == [record.id for record in ledger.records("image")] != []
+
+
+async def _a_life(
+    images: Images, ledger: FakeLedger, *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ImagesActor(images, ledger).run)
+            task_status.started(scope)
 
 
 async def _cancel_when_blocked(scope: trio.CancelScope) -> None:
