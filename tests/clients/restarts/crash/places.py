@@ -24,7 +24,7 @@ NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "effect-clean-up": ("stop", "kill"),
     "effect-auto-remove": ("auto-remove", "start", "kill"),
     "effect-back-off": ("keeps-going", "start", "leave"),
-    "effect-end-back-off": ("keeps-going", "start", "leave"),
+    "effect-end-back-off": ("keeps-going", "start", "stop_in_back_off"),
     "effect-delete": ("remove", "force_remove"),
     "effect-open-session": ("attach",),
     "effect-resize": ("start", "resize"),

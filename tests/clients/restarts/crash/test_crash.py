@@ -24,34 +24,34 @@ import pytest
 from tests.clients.restarts.crash.clearing import clear_away
 from tests.clients.restarts.crash.forge import lit
 from tests.clients.restarts.crash.places import AFTER, failpoints, first_time_only
+from tests.clients.restarts.crash.report import report
 from tests.clients.restarts.crash.world import World
 
 KILLS: Final = int(os.environ.get("LONGSHORE_CRASH_KILLS", "200"))
 SEED: Final = int(os.environ.get("LONGSHORE_CRASH_SEED", "") or random.SystemRandom().randrange(10**6))
 WORLDS: Final = 2
 TIMES: Final = (1, 1, 2, 4)  # which time a failpoint is fatal; if it is not reached so often, then the first
-ATTEMPTS: Final = 6
+PATIENCE_SECONDS: Final = (4.0, 8.0, 16.0, *(30.0,) * 9)
+"""For a failpoint to be reached, at each attempt; most are in a moment, unless the machine is busy."""
 RANDOM: Final = 0.3  # of the kills at least are at any time
 
 
 def crash(world: World, places: Sequence[str], kills: int, give_up: threading.Event) -> set[str]:
     """Have engines killed at each of `places` and so many times in all; return which were not reached."""
     times = [1 if first_time_only(place) else world.dice.choice(TIMES) for place in places]
-    waiting = deque(
-        (place, time_reached, ATTEMPTS) for place, time_reached in zip(places, times, strict=True)
-    )
+    waiting = deque((place, time_reached, 0) for place, time_reached in zip(places, times, strict=True))
     missed = set()
     while (world.kills.total() < kills or waiting) and not give_up.is_set():
         if not waiting or world.dice.random() < RANDOM:
             world.round()
             continue
-        place, time_reached, attempts = waiting.popleft()
+        place, time_reached, attempt = waiting.popleft()
         if place in AFTER:
-            world.round(AFTER[place])
-        if world.round(place, time_reached):
+            world.round(AFTER[place], 1, PATIENCE_SECONDS[attempt])
+        if world.round(place, time_reached, PATIENCE_SECONDS[attempt]):
             continue
-        if attempts > 1:
-            waiting.append((place, 1, attempts - 1))
+        if attempt + 1 < len(PATIENCE_SECONDS):
+            waiting.append((place, 1, attempt + 1))
         else:
             missed.add(place)
     if not give_up.is_set():
@@ -85,8 +85,10 @@ def test_whatever_was_answered_survives_every_crash(
     def live(number: int) -> set[str]:
         try:
             return crash(worlds[number], places[number::WORLDS], KILLS // WORLDS, give_up)
-        except BaseException:
+        except BaseException as failure:
             give_up.set()  # the others need not go on
+            failure.add_note(f"LONGSHORE_CRASH_SEED={SEED}, {KILLS} kills, place {number} of {WORLDS}")
+            failure.add_note(report(worlds[number], failure))
             raise
 
     with ThreadPoolExecutor(WORLDS) as pool:
