@@ -38,7 +38,7 @@ class OciRuntime:
 
     @property
     def global_arguments(self) -> tuple[str, ...]:
-        """What stands before every command."""
+        """What stands before every command; by it `strays.py` knows a runtime of ours."""
         return (f"--root={self.root}",)
 
     @property
@@ -47,10 +47,7 @@ class OciRuntime:
         return Path(self.binary).name == "crun"
 
     def probe_command(self, container_id: str, process: Path) -> tuple[str, ...]:
-        """Return the command line that executes a process document in a running container.
-
-        `strays.py` knows a probe by the name of the document.
-        """
+        """Return the command line that executes a process document in a running container."""
         return (self.path, *self.global_arguments, "exec", f"--process={process}", container_id)
 
     def operation(self, command: str) -> str:
