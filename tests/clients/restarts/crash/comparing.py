@@ -35,7 +35,7 @@ def of_state(subject: Subject, found: Found, life: Life) -> Iterator[str]:
     if subject.pid and not subject.codes and state["Pid"] != subject.pid:
         yield f"has the process {state['Pid']}, not {subject.pid}"
     launched = state["Status"] == "exited" and not state["Error"]
-    if launched and state["ExitCode"] != life.codes[-1:][0]:
+    if launched and life.codes[-1:] != [state["ExitCode"]]:
         yield f"shows {state['ExitCode']}, its last event {life.codes}"
     ended = launched and subject.status in ALIVE and subject.codes and not subject.keeps_going
     if ended and state["ExitCode"] not in subject.codes:

@@ -55,6 +55,13 @@ class History:
     lives: dict[str, Life] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
 
+    def ids(self) -> Mapping[str, list[str]]:
+        """Return the ids of all containers that there have ever been, by key; each should have one."""
+        found: dict[str, list[str]] = {}
+        for container_id, life in self.lives.items():
+            found.setdefault(life.key, []).append(container_id)
+        return found
+
     def read_on(self) -> None:
         """Read what has been added."""
         until = f"{time.time():.9f}"
