@@ -22,6 +22,7 @@ ENGINE_FILES: Final = {
     "bundles",
     "execs",
     "exits",
+    "netns",
     "runtime",
 }
 DATA_FILES: Final = {"blobs", "containers", "engine.lock", "overlay", "runtimes", "spool"}
