@@ -156,7 +156,12 @@ def _assemble(
     cell = Cell(configuration)
     own_id = engine_id(read_host().machine_id, settings.data_root)
     networks = Networks(
-        LinuxNetworkHost(wiring.firewall.mailbox), journal, supervision, lambda: cell.current.settings, own_id
+        LinuxNetworkHost(wiring.firewall.mailbox),
+        journal,
+        supervision,
+        lambda: cell.current.settings,
+        own_id,
+        wiring.resolver.expect,
     )
     used = ContainerNetworks(
         networks,
