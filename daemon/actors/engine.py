@@ -170,6 +170,7 @@ def _assemble(
         wiring.resolver,
         wiring.ports,
         others,
+        supervision,
         layout.sandboxes,
     )
     host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify, used)
