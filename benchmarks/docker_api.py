@@ -37,8 +37,10 @@ class Session:
         return str(self._document("GET", "/version")["Version"])
 
     def create(self, command: Sequence[str], **config: Any) -> str:
-        """Create a container without a network and return its id; `config` is more of its body."""
+        """Create a container and return its id; `config` is more of its body."""
         body = {"Image": IMAGE, "Cmd": list(command), "HostConfig": self._host_config, **config}
+        # dockerd publishes no port that is not exposed, too.
+        body["ExposedPorts"] = {port: {} for port in self._host_config.get("PortBindings", ())}
         return str(self._document("POST", "/containers/create", body)["Id"])
 
     def start(self, container: str) -> None:
@@ -89,6 +91,11 @@ class Session:
     def state(self, container: str) -> dict[str, Any]:
         """Return how a container is."""
         return dict(self._document("GET", f"/containers/{container}/json")["State"])
+
+    def network(self, container: str) -> dict[str, Any]:
+        """Return what a running container has of its first network."""
+        settings = self._document("GET", f"/containers/{container}/json")["NetworkSettings"]
+        return dict(next(iter(settings["Networks"].values())))
 
     def list_all(self) -> list[str]:
         """Return the ids of all containers, running or not."""

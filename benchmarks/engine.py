@@ -18,6 +18,7 @@ from benchmarks import processes
 from benchmarks.client import Client
 from benchmarks.docker_api import Session
 from benchmarks.floor import Floor
+from benchmarks.netspace import NetSpace
 from benchmarks.service import Service
 
 
@@ -95,6 +96,7 @@ class ApiEngine:
     Attributes:
         parts: the processes it consists of, the one that serves the API first.
         root: named in the command line of every process that belongs to it.
+        netspace: the network namespace it takes for the host's.
         config_file: what the first of its processes reads at its start and again on SIGHUP, if it does.
     """
 
@@ -103,6 +105,7 @@ class ApiEngine:
     socket: Path
     root: Path
     parts: tuple[Service, ...]
+    netspace: NetSpace
     host_config: dict[str, Any]
     config_file: Path | None = None
 
@@ -126,6 +129,14 @@ class ApiEngine:
     def session(self) -> Generator[Session, None, None]:
         """Lend a client with a connection of its own."""
         with contextlib.closing(Session(Client(self.socket), self.host_config)) as session:
+            yield session
+
+    @contextmanager
+    def bridged(self, ports: Sequence[int] = ()) -> Generator[Session, None, None]:
+        """Lend a client whose containers are on the default bridge, with these ports published."""
+        bindings = {f"{port}/tcp": [{"HostPort": str(port)}] for port in ports}
+        config = {**self.host_config, "NetworkMode": "bridge", "PortBindings": bindings}
+        with contextlib.closing(Session(Client(self.socket), config)) as session:
             yield session
 
     def configuration(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from benchmarks.docker_api import Session
 from benchmarks.engine import ApiEngine, Engine, FloorEngine, Lab
 from benchmarks.floor import Floor
 from benchmarks.monitor import CONMON
+from benchmarks.netspace import NetSpace, netspace
 from benchmarks.service import Service
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
@@ -65,13 +66,17 @@ def longshore(lab: Lab) -> Generator[ApiEngine, None, None]:
         f"--host=unix://{socket} --default-runtime={Path(lab.runtime).name} --log-level=warn"
     ).split()
     command = [sys.executable, "-m", "daemon", *flags]
-    with _running(command, root, {"PYTHONPATH": str(REPOSITORY)}) as process:
-        yield _answering("longshore", lab, socket, root, (process,), config_file)
+    environment = {"PYTHONPATH": str(REPOSITORY)}
+    with (
+        netspace(f"{lab.root.name}-longshore") as space,
+        _running(command, root, space, environment) as process,
+    ):
+        yield _answering("longshore", lab, socket, root, (process,), space, config_file)
 
 
 @contextmanager
 def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
-    """Start dockerd with a containerd of its own and no network set-up."""
+    """Start dockerd with a containerd of its own and its network as it comes."""
     root = _prepared(lab.root / "dockerd")
     socket, containerd_socket = root / "engine.sock", root / "containerd.sock"
     runtime = Path(lab.runtime).name
@@ -82,16 +87,15 @@ def dockerd(lab: Lab) -> Generator[ApiEngine, None, None]:
     (root / "containerd.toml").write_text(_containerd_settings(root, containerd_socket))
     required("dockerd", "dockerd")
     command = [required("containerd", "containerd"), "--config", str(root / "containerd.toml")]
-    with _running(command, root) as containerd:
+    with netspace(f"{lab.root.name}-dockerd") as space, _running(command, root, space) as containerd:
         _until(containerd_socket.exists, containerd, root)
         flags = (
             f"--data-root={root / 'data'} --exec-root={root / 'run'} --pidfile={root / 'pid'} "
             f"-H unix://{socket} --containerd={containerd_socket} --config-file={config_file} "
-            f"--bridge=none --iptables=false --ip6tables=false --ip-forward=false --userland-proxy=false "
             f"--cgroup-parent=/{lab.cgroup} --log-level=warn"
         ).split()
-        with _running(["dockerd", *flags], root) as process:
-            yield _answering("dockerd", lab, socket, root, (process, containerd), config_file)
+        with _running(["dockerd", *flags], root, space) as process:
+            yield _answering("dockerd", lab, socket, root, (process, containerd), space, config_file)
 
 
 @contextmanager
@@ -110,8 +114,9 @@ def podman(lab: Lab) -> Generator[ApiEngine, None, None]:
     command += ["--runtime", lab.runtime, "--runtime-flag", f"root={root / 'runtime'}"]
     command += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
     command += ["--storage-driver", "overlay", "--log-level", "error"]
-    with _running([*command, "system", "service", "--time", "0", f"unix://{socket}"], root) as process:
-        yield _answering("podman", lab, socket, root, (process,))
+    command += ["system", "service", "--time", "0", f"unix://{socket}"]
+    with netspace(f"{lab.root.name}-podman") as space, _running(command, root, space) as process:
+        yield _answering("podman", lab, socket, root, (process,), space)
 
 
 def required(what: str, binary: str) -> str:
@@ -150,9 +155,9 @@ def _containerd_settings(root: Path, socket: Path) -> str:
 
 @contextmanager
 def _running(
-    command: list[str], root: Path, environment: Mapping[str, str] | None = None
+    command: list[str], root: Path, space: NetSpace, environment: Mapping[str, str] | None = None
 ) -> Generator[Service, None, None]:
-    service = Service(command, root / f"{Path(command[0]).name}.log", environment)
+    service = Service(space.command(command), root / f"{Path(command[0]).name}.log", environment)
     try:
         yield service
     finally:
@@ -165,6 +170,7 @@ def _answering(
     socket: Path,
     root: Path,
     parts: tuple[Service, ...],
+    space: NetSpace,
     config_file: Path | None = None,
 ) -> ApiEngine:
     """Return an engine that answers and has the image.
@@ -180,7 +186,7 @@ def _answering(
             version = session.version()
         except (EngineAnswered, OSError, RuntimeError) as error:
             raise Missing(f"cannot import the image: {error}") from error
-    return ApiEngine(name, version, socket, root, parts, lab.host_config, config_file)
+    return ApiEngine(name, version, socket, root, parts, space, lab.host_config, config_file)
 
 
 def _answers(client: Client) -> bool:

@@ -1,4 +1,4 @@
-"""Removal of everything an engine may leave on the host: mounts, cgroups, directories.
+"""Removal of everything an engine may leave on the host: mounts, cgroups, network namespaces, directories.
 
 The engines are asked to clean up first; this is for what they forgot, and for a benchmark that
 was interrupted.  Everything is found by names that only this benchmark uses.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from benchmarks import processes
+from benchmarks import netspace, processes
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
 MNT_DETACH: Final = 2
@@ -57,9 +57,12 @@ def members(name: str) -> list[int]:
 
 
 def sweep(root: Path, cgroup: str) -> None:
-    """End, unmount and remove all that is left below `root` and in `cgroup`."""
+    """End, unmount and remove all that is left below `root`, in `cgroup` and in network namespaces."""
     processes.end(processes.mentioning(root))
     processes.end(members(cgroup))
+    for name in netspace.named(f"{root.name}-"):
+        processes.end(processes.inhabitants(netspace.NAMED / name))  # dockerd's proxies do not name its root
+        netspace.remove(name)
     for point in mounts_under(root):
         unmount(point)
     try:

@@ -22,6 +22,8 @@ STOP_SECONDS: Final = 20.0
 MONITORS: Final = frozenset({"conmon", "containerd-shim"})
 """Names of the processes that keep one container each."""
 
+KERNEL_PARTS: Final = ("Slab", "KernelStack", "PageTables", "Percpu", "VmallocUsed")
+
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -61,6 +63,12 @@ def mentioning(root: Path) -> list[int]:
     return [pid for pid in _pids() if pid != os.getpid() and needle in _read(pid, "cmdline")]
 
 
+def inhabitants(netspace: Path) -> list[int]:
+    """Return the pids of all processes in a network namespace."""
+    inode = netspace.stat().st_ino
+    return [pid for pid in _pids() if _netspace_inode(pid) == inode]
+
+
 def end(pids: Sequence[int]) -> None:
     """Kill processes and wait until they are gone."""
     for pid in pids:
@@ -95,6 +103,13 @@ def pss_mib(pids: Sequence[int]) -> float:
     return sum(_pss_kib(pid) for pid in pids) / 1024
 
 
+def kernel_mib() -> float:
+    """Return what the kernel keeps for itself, in MiB (proc_meminfo(5)); all that runs has a share in it."""
+    lines = (line.split() for line in (PROC / "meminfo").read_text().splitlines())
+    sizes = {words[0].rstrip(":"): int(words[1]) for words in lines}
+    return sum(sizes[part] for part in KERNEL_PARTS) / 1024
+
+
 def cpu_ticks(pid: int) -> int:
     """Return the CPU time of a process and of all children it has waited for, in clock ticks (proc(5))."""
     after_name = _read(pid, "stat").rpartition(b")")[2].split()
@@ -110,6 +125,13 @@ def _pss_kib(pid: int) -> int:
 
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal())
+
+
+def _netspace_inode(pid: int) -> int:
+    try:
+        return (PROC / str(pid) / "ns" / "net").stat().st_ino
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _parent(pid: int) -> int:

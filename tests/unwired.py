@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -29,6 +29,12 @@ class Unwired:
 
     async def plug(self, sandbox: Path, plans: tuple[LinkPlan, ...], added: LinkPlan) -> None:
         raise AssertionError(plans)
+
+    async def announce(self, sandbox: Path, plans: tuple[LinkPlan, ...]) -> None:
+        raise AssertionError(plans)
+
+    def see_through(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        raise AssertionError(name)
 
     async def unplug(self, sandbox: Path, plans: tuple[LinkPlan, ...], removed: LinkPlan) -> None:
         raise AssertionError(plans)
@@ -58,4 +64,4 @@ class Unwired:
 def no_networks(directory: Path) -> ContainerNetworks:
     """Return what containers have that are in no network; there are no namespaces in `directory`."""
     unwired = Unwired()
-    return ContainerNetworks(unwired, unwired, unwired, unwired, HostPorts(), unwired, directory)
+    return ContainerNetworks(unwired, unwired, unwired, unwired, HostPorts(), unwired, unwired, directory)

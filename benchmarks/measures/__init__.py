@@ -1,4 +1,4 @@
-"""All measures in the order they are taken, with the bars that issues 2 to 4 set for Longshore."""
+"""All measures in the order they are taken, with the bars that issues 2 to 5 set for Longshore."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from benchmarks.figures import Bar
 from benchmarks.measure import Measure
 from benchmarks.measures import (
+    bridge,
     crowd,
     events,
     health,
@@ -19,6 +20,7 @@ from benchmarks.measures import (
     reads,
     reload,
     stuck,
+    throughput,
 )
 
 NO_RELOAD: Final = {"podman": "it has no reload, its service reads the configuration when it starts"}
@@ -29,6 +31,14 @@ NO_NEW_RUNTIME: Final = {"podman": "its service knows the runtimes it was starte
 
 amid_a_crowd = partial(Measure, setting=crowd.crowd, unable=NO_RELOAD)
 amid_a_hundred = partial(Measure, setting=hundred.hundred)
+between_two = partial(
+    Measure,
+    unit="MB/s",
+    bars=(Bar(1, "dockerd"),),
+    higher_is_better=True,
+    setting=throughput.pair,
+    most_rounds=5,
+)
 
 
 def _slowdown(name: str, call: Callable[[Any], object]) -> Measure:
@@ -98,6 +108,15 @@ MEASURES: Final = (
         most_rounds=5,
         unable=NO_NEW_RUNTIME,
     ),
+    Measure("bridge-start", "ms", bridge.plumbing, (Bar(12),)),
+    Measure("bridge-life", "ms", bridge.life, (Bar(0.35, "dockerd"),)),
+    Measure("bridge-among-200", "x", bridge.start_among_many, (Bar(1.1),), most_rounds=2),
+    Measure("ports-start", "x", bridge.start_with_ports, (Bar(2),), most_rounds=5),
+    Measure("ports-memory", "MiB", bridge.ports_memory, (Bar(10),), most_rounds=1, setting=bridge.published),
+    Measure("ports-kernel", "MiB", bridge.ports_in_kernel, most_rounds=1, setting=bridge.published),
+    between_two("bridge-throughput", take=throughput.between_containers),
+    between_two("ports-throughput", take=throughput.to_published),
+    between_two("ports-loopback", take=throughput.to_published_on_loopback),
     amid_a_hundred("storm-list", "ms", hundred.list_in_a_storm, (Bar(30),), "p99", most_rounds=3),
     amid_a_hundred("restart", "ms", hundred.restart, (Bar(1000),), most_rounds=5),
     amid_a_crowd("reload", "ms", partial(reload.by_signal, edit=crowd.all_arguments), (Bar(50),), "p99"),

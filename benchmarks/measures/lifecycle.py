@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
-from benchmarks.engine import Engine
+from benchmarks.engine import Engine, Life
 from benchmarks.measure import SLEEP, Sampler, created, running, timed
 
 REPEATS: Final = 4
@@ -48,15 +48,16 @@ def start(engine: Engine) -> Generator[Sampler, None, None]:
 def whole_life(engine: Engine) -> Generator[Sampler, None, None]:
     """Take create, start, kill, wait and remove together."""
     with engine.life() as life:
+        yield lambda: [timed(one_life, life) for _ in range(REPEATS)]
 
-        def once() -> None:
-            container = life.create(SLEEP)
-            life.start(container)
-            life.kill(container)
-            life.wait(container)
-            life.remove(container)
 
-        yield lambda: [timed(once) for _ in range(REPEATS)]
+def one_life(life: Life) -> None:
+    """Have a container from beginning to end."""
+    container = life.create(SLEEP)
+    life.start(container)
+    life.kill(container)
+    life.wait(container)
+    life.remove(container)
 
 
 @contextmanager

@@ -164,7 +164,12 @@ def _assemble(
     cell = Cell(configuration)
     own_id = engine_id(read_host().machine_id, settings.data_root)
     networks = Networks(
-        LinuxNetworkHost(wiring.firewall.mailbox), journal, supervision, lambda: cell.current.settings, own_id
+        LinuxNetworkHost(wiring.firewall.mailbox),
+        journal,
+        supervision,
+        lambda: cell.current.settings,
+        own_id,
+        wiring.resolver.expect,
     )
     used = ContainerNetworks(
         networks,
@@ -173,6 +178,7 @@ def _assemble(
         wiring.resolver,
         wiring.ports,
         others,
+        supervision,
         layout.sandboxes,
     )
     host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify, used)

@@ -49,13 +49,14 @@ class Create(Command[Network]):
 
 @attrs.define(eq=False)
 class Networks:
-    """The networks of this engine, oldest first; `settings` returns those in force."""
+    """The networks, oldest first; `settings` returns those in force, `expect_names` hears of a new one."""
 
     host: NetworkHost
     ledger: Ledger
     supervision: Supervision
     settings: Callable[[], Settings]
     engine_id: str
+    expect_names: Callable[[], None]
     now_ns: Callable[[], int] = time.time_ns
     _registry: Registry[Network] = attrs.field(factory=Registry, init=False)
     _claims: dict[str, NetworkRecord] = attrs.field(factory=dict, init=False)
@@ -135,8 +136,7 @@ class Networks:
 
     async def _predefine(self, known: NetworkRecord | None, name: str, places: Places) -> None:
         """Show a predefined network as the settings want it, and write it if that is news."""
-        driver = predefined.DRIVERS[name]
-        blank = NetworkRecord(new_id(), name, self.now_ns(), driver, predefined=True)
+        blank = NetworkRecord(new_id(), name, self.now_ns(), predefined.DRIVERS[name], predefined=True)
         record = predefined.defined(known or blank, self.settings(), self.owner)
         self._check_settings(record)
         endpoints = places.get(record.id, {})
@@ -219,6 +219,7 @@ class Networks:
         if refused is not None:
             await self._unmake(record)
             raise refused
+        self.expect_names()
         return self._adopt(NetworkSnapshot(record, State.ACTIVE))
 
     async def _unmake(self, record: NetworkRecord) -> None:
@@ -244,7 +245,6 @@ class Networks:
         return network
 
     async def _own(self, network: Network) -> None:
-        forget = partial(self._registry.remove, network.id)
-        ready = partial(self._ready, network)
+        ready, forget = partial(self._ready, network), partial(self._registry.remove, network.id)
         await NetworkActor(network, self.host, self.ledger, ready, forget).run()
         network.mailbox.close(f"network {network.id} not found")

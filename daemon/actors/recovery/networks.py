@@ -60,6 +60,8 @@ class NetworkRecovery:
         if clear:
             await in_thread(lambda: self._clear(attached))
         await self._tell_resolver(attached)
+        if any(not record.predefined for record in self._records()):
+            self.resolver.expect()  # not earlier: telling it would wait for it
 
     async def _reconcile(self, attached: Sequence[Stored]) -> None:
         """Hold the ports again, and have the firewall as the records say."""

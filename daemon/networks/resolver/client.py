@@ -1,9 +1,10 @@
 """The engine's side of the resolver: it remembers who is to be answered, and sees that they are.
 
-The resolver is started when the first asker is put, found again by the next engine, replaced if it is of
-another version, and, should it die, started again and told everything again: `watch` notices that at once,
-since the kernel closes a connection of its own that nothing is said on.  Whenever a connection is made, all
-that is remembered is put and all else dropped, so it does not matter which resolver is at its other end.
+The resolver is started when askers are expected, or else when the first is put, found again by the next
+engine, replaced if it is of another version, and, should it die, started again and told everything again:
+`watch` notices that at once, since the kernel closes a connection of its own that nothing is said on.
+Whenever a connection is made, all that is remembered is put and all else dropped, so it does not matter
+which resolver is at its other end.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Resolver:
     _refused: Mapping[str, str] = attrs.field(factory=dict, init=False)
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _wanted: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def expect(self) -> None:
+        """Have `watch` start a resolver: who is put soon should not wait most of a second for it."""
+        self._wanted.set()
 
     async def put(self, asker: Asker) -> None:
         """Have `asker` answered, in place of what was known under its id; when this returns, it is.
@@ -150,9 +155,7 @@ class Resolver:
     def _remember(self, askers: dict[str, Asker]) -> None:
         self._askers = askers
         if askers:
-            self._wanted.set()
-        elif self._wanted.is_set():
-            self._wanted = trio.Event()
+            self._wanted.set()  # and it stays so: where somebody has asked, others will
 
     async def _ask(self, do: str, **parts: object) -> None:
         """Ask, and once more if the resolver turns out to have ended since we last did."""

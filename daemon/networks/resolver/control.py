@@ -31,13 +31,15 @@ class Control:
         askers: what is changed.
         leave: begins the end of the process.
         connections: how many engines are connected.
-        left: set when the last of them has left, then another one takes its place.
+        told: whether any engine has said yet who is to be answered.
+        left: set when the last engine has left and one had told, then another event takes its place.
 
     """
 
     askers: Askers
     leave: Callable[[], None]
     connections: int = 0
+    told: bool = False
     left: trio.Event = attrs.field(factory=trio.Event)
 
     async def converse(self, stream: trio.SocketStream) -> None:
@@ -52,7 +54,7 @@ class Control:
             LOG.info("an engine was cut off: %r", error)  # killed, or none at all: either way it is gone
         finally:
             self.connections -= 1
-            if not self.connections:
+            if self.told and not self.connections:  # else it only looked, and whoever started us is to come
                 self.left.set()
                 self.left = trio.Event()
 
@@ -75,6 +77,7 @@ class Control:
         await self.askers.drop(request["id"])
 
     async def _keep(self, request: Document) -> None:
+        self.told = True  # what every engine says first
         await self.askers.keep(request["ids"])
 
     async def _leave(self, _request: Document) -> None:

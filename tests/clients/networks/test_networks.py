@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.clients.cli import Docker
+from tests.clients.engine import until
 from tests.clients.networks.hosts import OUTSIDE, Hosts
 from tests.clients.networks.servers import (
     address,
@@ -71,6 +72,18 @@ def test_an_address_in_use_is_refused(docker: Docker) -> None:
     docker.sleeper("--network", "web", "--ip", "10.77.0.55")
     refused = docker("run", "-d", "--network", "web", "--ip", "10.77.0.55", "busybox", ok=False)
     assert "Address already in use" in refused.err
+
+
+def test_who_knew_an_address_is_told_of_its_next_holder(docker: Docker) -> None:
+    docker("network", "create", "--subnet", "10.78.0.0/24", "red")
+    neighbour = docker.sleeper("--network", "red")
+    holder = ("--network", "red", "--ip", "10.78.0.55", "--mac-address")
+    first = docker.sleeper(*holder, "02:00:00:00:00:01")
+    docker("exec", neighbour, "ping", "-c", "1", "-W", "5", "10.78.0.55")
+    docker("rm", "--force", first)
+    docker.sleeper(*holder, "02:00:00:00:00:02")
+    known = "10.78.0.55 dev eth0 lladdr 02:00:00:00:00:02"
+    until(lambda: known in docker("exec", neighbour, "ip", "neigh").out, "the neighbour knows")
 
 
 def test_two_networks_cannot_reach_each_other(docker: Docker) -> None:

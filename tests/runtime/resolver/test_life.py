@@ -68,6 +68,14 @@ async def eventually(holds: Callable[[], bool]) -> None:
             await trio.sleep(0.02)
 
 
+async def pid_once_there(control: Path) -> int:
+    with trio.fail_after(SECONDS):
+        while True:
+            with contextlib.suppress(Lost):
+                return await pid_of(control)
+            await trio.sleep(0.02)
+
+
 async def askers_at(control: Path) -> int:
     link = await connect(control)
     try:
@@ -183,6 +191,18 @@ async def test_nothing_is_started_for_nobody(resolver: Resolver) -> None:
     await resolver.drop("a")
     with pytest.raises(Lost):
         await connect(resolver.control)
+
+
+async def test_who_is_expected_finds_it_running(resolver: Resolver, spaces: list[Namespace]) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(resolver.watch)
+        assert await resolver.keep([]) == {}
+        resolver.expect()
+        started = await pid_once_there(resolver.control)
+        assert await askers_at(resolver.control) == 0
+        await resolver.put(one(spaces[0]))
+        assert await pid_of(resolver.control) == started
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_restarted_containers_new_namespace_is_served(resolver: Resolver) -> None:

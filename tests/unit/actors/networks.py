@@ -107,11 +107,17 @@ class NetworkWorld:
     ledger: FakeLedger = attrs.field(factory=FakeLedger)
     settings: Settings = attrs.field(factory=Settings)
     engine_id: str = "an-engine"
+    expectations: list[str] = attrs.field(factory=list)
     networks: Networks = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.networks = Networks(
-            self.host, self.ledger, Supervision(self.nursery), lambda: self.settings, self.engine_id
+            self.host,
+            self.ledger,
+            Supervision(self.nursery),
+            lambda: self.settings,
+            self.engine_id,
+            lambda: self.expectations.append("names"),
         )
 
     @property

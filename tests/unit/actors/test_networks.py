@@ -40,6 +40,12 @@ async def test_a_network_is_found_by_id_name_or_beginning(world: NetworkWorld) -
             world.networks.resolve(reference)
 
 
+async def test_names_are_expected_once_a_network_has_been_made_and_not_before(world: NetworkWorld) -> None:
+    assert world.expectations == []
+    await world.created()
+    assert world.expectations == ["names"]
+
+
 async def test_an_id_counts_more_than_a_name_and_a_name_more_than_a_beginning(world: NetworkWorld) -> None:
     first = await world.created("first")
     named_as_it = await world.created(first.id[:9])

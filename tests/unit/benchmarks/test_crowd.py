@@ -4,15 +4,17 @@ from pathlib import Path
 
 from benchmarks.engine import ApiEngine
 from benchmarks.measures.crowd import Content, all_arguments, document, log_level, nothing
+from benchmarks.netspace import NetSpace
 from daemon.configuration import Source
 from daemon.runtimes.discovery import discover
 
+NOWHERE = NetSpace(Path("/nowhere"))
 OTHERS = {"crun": {"path": "/usr/bin/crun"}}
 
 
 def scripts(content: Content, tmp_path: Path) -> set[str]:
     """Return the names of the scripts that Longshore would need."""
-    engine = ApiEngine("longshore", "1", tmp_path, tmp_path, (), {}, tmp_path / "daemon.json")
+    engine = ApiEngine("longshore", "1", tmp_path, tmp_path, (), NOWHERE, {}, tmp_path / "daemon.json")
     engine.configure(document({}, content))
     settings = Source({}, tmp_path / "daemon.json", required=True).read()
     return {wrapper.file_name for wrapper in discover(settings, which=lambda name: f"/bin/{name}").wrappers}
@@ -40,6 +42,6 @@ def test_the_engines_own_runtimes_stay() -> None:
 
 
 def test_what_is_configured_can_be_read_back(tmp_path: Path) -> None:
-    engine = ApiEngine("dockerd", "1", tmp_path, tmp_path, (), {}, tmp_path / "daemon.json")
+    engine = ApiEngine("dockerd", "1", tmp_path, tmp_path, (), NOWHERE, {}, tmp_path / "daemon.json")
     engine.configure({"debug": True})
     assert engine.configuration() == {"debug": True}

@@ -10,11 +10,12 @@ import pytest
 
 from benchmarks.engine import ApiEngine
 from benchmarks.measure import Measure, Sampler
+from benchmarks.netspace import NetSpace
 from benchmarks.run import Ground, amid, take
 
 
 def engine(name: str) -> ApiEngine:
-    return ApiEngine(name, "1", Path("/nowhere"), Path("/nowhere"), (), {})
+    return ApiEngine(name, "1", Path("/nowhere"), Path("/nowhere"), (), NetSpace(Path("/nowhere")), {})
 
 
 class Bench:

@@ -40,6 +40,7 @@ class NetworkChanges:
             if plan is not None:
                 plans = link_plans(record, after, self.of_runs.record_of)
                 await self.of_runs.sandboxes.plug(self._sandbox(record), plans, plan)
+                self.of_runs.announce(record.id, (plan,))
             await self.of_runs.tell(record, after)
         except BaseException:
             # Shielded: whoever is broken off here must leave nothing; what is done is bounded by itself.

@@ -30,6 +30,10 @@ class LinuxSandboxes:
         """Add a link and set the ways out as in `plans`, which has `added`, too."""
         await in_thread(lambda: _plug(sandbox, plans, added))
 
+    async def announce(self, sandbox: Path, plans: tuple[LinkPlan, ...]) -> None:
+        """Tell the neighbours where the addresses are now; a namespace that has gone is fine."""
+        await in_thread(lambda: _announce(sandbox, plans))
+
     async def unplug(self, sandbox: Path, plans: tuple[LinkPlan, ...], removed: LinkPlan) -> None:
         """Remove a link and set the ways out as in `plans`, which are the others."""
         await in_thread(lambda: _unplug(sandbox, plans, removed))
@@ -69,6 +73,11 @@ def _make(sandbox: Path, plans: tuple[LinkPlan, ...]) -> None:
     namespaces.make(sandbox)
     for plan in plans:
         links.plug(sandbox, plan)
+
+
+def _announce(sandbox: Path, plans: tuple[LinkPlan, ...]) -> None:
+    for plan in plans:
+        links.announce(sandbox, plan)
 
 
 def _plug(sandbox: Path, plans: tuple[LinkPlan, ...], added: LinkPlan) -> None:

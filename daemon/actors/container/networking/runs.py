@@ -12,21 +12,31 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import structlog
 
 from daemon.actors.concurrent import all_of
 from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
 from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
 from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver
-from daemon.actors.container.networking.wiring import KnownNetworks, Names, Others, Publisher, Sandboxes
+from daemon.actors.container.networking.wiring import (
+    Background,
+    KnownNetworks,
+    Names,
+    Others,
+    Publisher,
+    Sandboxes,
+)
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Join, Leave
+from daemon.errors import EngineError
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts, InUse
 from daemon.networks.linking import parse_link
-from daemon.networks.plans import PublishedPort
+from daemon.networks.plans import LinkPlan, PublishedPort
 from daemon.networks.records import NetworkRecord
 from daemon.runtimes.stages import stage
 
+LOG: Final = structlog.get_logger(__name__)
 HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 BRIDGE: Final = "bridge"
 
@@ -41,6 +51,7 @@ class ContainerNetworks:
     names: Names
     ports: HostPorts
     others: Others
+    background: Background
     directory: Path
 
     def sandbox(self, container_id: str) -> Path:
@@ -85,7 +96,19 @@ class ContainerNetworks:
             return
         with stage("plugging into networks"):
             await self.sandboxes.make(self.sandbox(record.id), plans)
+        self.announce(record.id, plans)
         await all_of(partial(self.publish, attachments.ports), partial(self.tell, record, attachments))
+
+    def announce(self, container_id: str, plans: tuple[LinkPlan, ...]) -> None:
+        """Have the neighbours told where the plans' addresses are now; nobody waits for that."""
+        work = partial(self._announce, container_id, plans)
+        self.background.see_through(f"announce container {container_id}", work)
+
+    async def _announce(self, container_id: str, plans: tuple[LinkPlan, ...]) -> None:
+        try:
+            await self.sandboxes.announce(self.sandbox(container_id), plans)
+        except EngineError as error:  # then the neighbours find out by asking, as a rule within seconds
+            LOG.info("neighbours were not told of a container", container=container_id, reason=str(error))
 
     async def leave(self, record: ContainerRecord) -> None:
         """Leave nothing of a container in any network, nor of the host's ports.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +47,14 @@ class Sandboxes(Protocol):
 
         """
 
+    async def announce(self, sandbox: Path, plans: tuple[LinkPlan, ...]) -> None:
+        """Tell the neighbours where the addresses are now; a namespace that has gone is fine.
+
+        Raises:
+            Failed: the kernel refuses, or the namespace goes at this moment.
+
+        """
+
     async def unplug(self, sandbox: Path, plans: tuple[LinkPlan, ...], removed: LinkPlan) -> None:
         """Remove a link and set the ways out as in `plans`, which are the others.
 
@@ -62,6 +70,13 @@ class Sandboxes(Protocol):
             Failed: the kernel refuses.
 
         """
+
+
+class Background(Protocol):
+    """Where things are done that nobody waits for (`daemon.actors.supervision`)."""
+
+    def see_through(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Have `work` done."""
 
 
 class Publisher(Protocol):
