@@ -39,10 +39,10 @@ BUSY: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 @attrs.frozen
 class Held:
-    """A host port that a container has."""
+    """A host port that a container has; without a socket somebody else has it as well."""
 
     published: PublishedPort
-    socket: socket.socket
+    socket: socket.socket | None
 
     def stands_in_the_way_of(self, protocol: str, address: Address, port: int) -> bool:
         """Tell whether this is why another socket cannot be bound."""
@@ -79,6 +79,8 @@ class HostPorts:
     ) -> tuple[PublishedPort, ...]:
         """Take ports for all `wishes`, or none; what `holder` had before is given back.
 
+        A port that we choose stays the same, if it can: clients have been told of it.
+
         Args:
             holder: the container's id.
             wishes: what is to be published.
@@ -89,24 +91,33 @@ class HostPorts:
             Failed: the address is not the host's, or the kernel lacks the protocol.
 
         """
+        before = self.of(holder)
         self.release(holder)
         with ExitStack() as sockets:
             held: list[Held] = []
             for wish in wishes:
-                held += self._take(wish, addresses, sockets)
+                own = (wish.port.number, wish.port.protocol)
+                former = [one.host_port for one in before if (one.port, one.protocol) == own]
+                held += self._take(wish, addresses, former, sockets)
             sockets.pop_all()
         self._held[holder] = tuple(held)
         return tuple(one.published for one in held)
 
     def hold(self, holder: str, published: Iterable[PublishedPort]) -> list[str]:
-        """Take exactly these ports again, for an engine that starts; return what others have taken since."""
+        """Take exactly these ports again, for an engine that starts; return what others have taken since.
+
+        The container has these, too: the firewall, which comes first, sends on what comes for them.
+        """
         self.release(holder)
-        held, problems = [], []
+        held: list[Held] = []
+        problems: list[str] = []
         for port in published:
             try:
-                held.append(Held(port, self._bind(port.protocol, port.host_address, port.host_port)))
+                bound = self._bind(port.protocol, port.host_address, port.host_port)
             except Failed as error:
+                bound = None
                 problems.append(str(error))
+            held.append(Held(port, bound))
         self._held[holder] = tuple(held)
         return problems
 
@@ -117,29 +128,31 @@ class HostPorts:
     def release(self, holder: str) -> None:
         """Give back what a container has."""
         for one in self._held.pop(holder, ()):
-            one.socket.close()
+            _close(one)
 
     def close(self) -> None:
         """Give everything back."""
         for holder in list(self._held):
             self.release(holder)
 
-    def _take(self, wish: PortWish, addresses: Sequence[Address], sockets: ExitStack) -> list[Held]:
-        """Take the same port for each family that the container and the wish have."""
+    def _take(
+        self, wish: PortWish, addresses: Sequence[Address], former: Sequence[int], sockets: ExitStack
+    ) -> list[Held]:
+        """Take the same port for each family that the container and the wish have, a `former` one first."""
         pairs = [
             (wish.host_address or ANY[own.version], own)
             for own in addresses
             if wish.host_address is None or wish.host_address.version == own.version
         ]
         refused: Failed | None = None
-        for number in self._candidates(wish):
+        for number in self._candidates(wish, former):
             try:
                 taken = self._take_number(wish, number, pairs)
             except InUse as error:
                 refused = error
                 continue
             for one in taken:
-                sockets.callback(one.socket.close)
+                sockets.callback(_close, one)
             return taken
         raise refused or Failed("all ports are allocated")
 
@@ -156,7 +169,8 @@ class HostPorts:
             sockets.pop_all()
         return taken
 
-    def _candidates(self, wish: PortWish) -> Iterator[int]:
+    def _candidates(self, wish: PortWish, former: Sequence[int]) -> Iterator[int]:
+        yield from (number for number in former if not wish.host_ports or number in wish.host_ports)
         if wish.host_ports:
             yield from wish.host_ports
             return
@@ -188,3 +202,8 @@ class HostPorts:
                 return InUse(f"Bind for {where} failed: port is already allocated", holder)
         text = f"failed to bind host port {where}/{protocol}: {(error.strerror or '').lower()}"
         return InUse(text, "") if error.errno in BUSY else Failed(text)
+
+
+def _close(held: Held) -> None:
+    if held.socket is not None:
+        held.socket.close()
