@@ -13,11 +13,10 @@ from typing import Final, TypeVar
 import attrs
 import structlog
 
-from daemon.actors.container.attachments import Attachments
+from daemon.actors.container.attachments import NOWHERE, Attachments
 from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS
 from daemon.actors.container.networking.linux import in_thread
-from daemon.actors.container.networking.naming import asker
-from daemon.actors.container.networking.runs import HOST_RESOLV_CONF
+from daemon.actors.container.networking.naming import asker, resolv_conf_of_host
 from daemon.actors.container.snapshot import Stored
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Reconcile
@@ -52,7 +51,7 @@ class NetworkRecovery:
             EngineError: the networks cannot be defined: the disk refuses, or no subnet is left.
 
         """
-        attached = [found for found in known.containers if found.attachments.networks]
+        attached = [found for found in known.containers if found.attachments != NOWHERE]
         await self.networks.recover(known.networks, places(attached))
         reached("recover-networks-defined")
         await self._reconcile(attached)
@@ -97,7 +96,7 @@ class NetworkRecovery:
             LOG.error("a container's names are not answered", container=container_id, reason=reason)
 
     def _askers(self, attached: Sequence[Stored]) -> list[Asker]:
-        text = HOST_RESOLV_CONF.read_text()
+        text = resolv_conf_of_host()
         found = (asker(one.record, one.attachments, self.directory / one.record.id, text) for one in attached)
         return [one for one in found if one is not None]
 
