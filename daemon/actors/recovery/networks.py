@@ -6,9 +6,9 @@ what is published stays published; bridges and links that are as they should be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import attrs
 import structlog
@@ -22,16 +22,28 @@ from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Reconcile
 from daemon.actors.networks import Networks
 from daemon.actors.recovery.known import Known
+from daemon.actors.recovery.leftovers import Leftovers, LinuxLeftovers
 from daemon.errors import EngineError
 from daemon.failpoints import reached
-from daemon.networks import links, namespaces
 from daemon.networks.hostports import HostPorts
 from daemon.networks.plans import Asker
 from daemon.networks.records import Endpoint, NetworkRecord
-from daemon.networks.resolver.client import Resolver
 
 T = TypeVar("T")
 LOG: Final = structlog.get_logger(__name__)
+
+
+class Answering(Protocol):
+    """The resolver, as far as a start needs it."""
+
+    async def keep(self, askers: Collection[Asker]) -> Mapping[str, str]:
+        """Have these answered and nobody else; return who could not be, and why.
+
+        Raises:
+            Failed: the resolver does not answer.
+
+        """
+        ...
 
 
 @attrs.frozen
@@ -41,8 +53,9 @@ class NetworkRecovery:
     networks: Networks
     firewall: Firewall
     ports: HostPorts
-    resolver: Resolver
+    resolver: Answering
     directory: Path
+    leftovers: Leftovers = attrs.field(factory=LinuxLeftovers)
 
     async def recover(self, known: Known, *, clear: bool) -> None:
         """Take up the networks again, with those who are in them; `clear`: remove what no record knows.
@@ -57,7 +70,7 @@ class NetworkRecovery:
         await self._reconcile(attached)
         reached("recover-firewall-reconciled")
         if clear:
-            await in_thread(lambda: self._clear(attached))
+            await self._clear(attached)
         await self._tell_resolver(attached)
 
     async def _reconcile(self, attached: Sequence[Stored]) -> None:
@@ -74,17 +87,23 @@ class NetworkRecovery:
         except EngineError as error:  # containers run all the same; the next change tries again
             LOG.error("the firewall is not as it should be", reason=str(error))
 
-    def _clear(self, attached: Sequence[Stored]) -> None:
+    async def _clear(self, attached: Sequence[Stored]) -> None:
         """Remove namespaces and links that are nobody's."""
         kept = {found.record.id for found in attached}
-        for path in namespaces.below(self.directory):
-            if path.name not in kept:
-                _try(namespaces.remove, path)
         expected = {record.link for record in self._records() if record.is_bridge}
         expected |= {host_end for found in attached for host_end in _host_ends(found.attachments)}
-        for link in links.owned_links(self.networks.owner):
-            if link.owner == self.networks.owner and link.name not in expected:
-                _try(links.remove_link, link.name)
+        try:
+            await in_thread(lambda: self._remove_all_but(kept, expected))
+        except EngineError as error:  # the next start tries again
+            LOG.error("not everything that no record knows of could be found", reason=str(error))
+
+    def _remove_all_but(self, kept: Collection[str], expected: Collection[str]) -> None:
+        for path in self.leftovers.sandboxes(self.directory):
+            if path.name not in kept:
+                _try(self.leftovers.remove_sandbox, path)
+        for link in self.leftovers.links(self.networks.owner):
+            if link not in expected:
+                _try(self.leftovers.remove_link, link)
 
     async def _tell_resolver(self, attached: Sequence[Stored]) -> None:
         try:
