@@ -25,6 +25,7 @@ from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter, Unav
 
 LOG: Final = structlog.get_logger(__name__)
 SHARED = "container:"
+REST_SECONDS: Final = 60.0  # a change takes less than the limits of what it asks together
 ALREADY_THERE = "endpoint with name {name} already exists in network {network}"
 
 
@@ -49,9 +50,10 @@ class Memberships:
         self.tasks.start_soon(self._rename)
 
     async def at_rest(self) -> None:
-        """Wait until no change is under way; of a container that does not run, none begins on the host."""
-        async with self._turn:
-            pass
+        """Wait until no change is under way, but not for ever; on what does not run, none begins any more."""
+        with trio.move_on_after(REST_SECONDS):
+            async with self._turn:
+                pass
 
     async def _rename(self) -> None:
         # What is being launched has been read already, and is in its networks by its old name.

@@ -10,6 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from daemon.actors.container.actor import Container
 from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.commands import Connect, Disconnect, Kill, Rename, Start, Stop
+from daemon.actors.container.memberships import REST_SECONDS
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.container.states import State
 from daemon.actors.mailbox import Promise
@@ -135,6 +136,17 @@ async def test_what_a_run_left_is_cleared_away_after_a_change_under_way(at_home:
     await at_home.reaches(container, State.EXITED)
     assert at_home.host.stages[-1] == "clean_up"
     assert networks(container) == (["home", "web"], [])
+
+
+async def test_a_change_that_hangs_does_not_keep_a_run_from_being_cleared_away(
+    at_home: World, autojump_clock: MockClock
+) -> None:
+    container = await at_home.running(networks=HOME)
+    at_home.host.hold("join")
+    await begun(container)
+    await container.mailbox.ask(Kill())
+    await at_home.reaches(container, State.EXITED)
+    assert at_home.host.asked("clean_up")[0][0] == REST_SECONDS
 
 
 async def test_who_is_being_started_is_connected_once_it_runs(at_home: World) -> None:
