@@ -182,6 +182,7 @@ class HostPorts:
 
     def _bind(self, protocol: str, address: Address, port: int) -> socket.socket:
         where = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        self._check_free(protocol, address, port, where)
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         try:
             bound = socket.socket(family, *KINDS[protocol])
@@ -190,20 +191,38 @@ class HostPorts:
         try:
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.bind((str(address), port))
+            _bind(bound, protocol, (str(address), port))
         except OSError as error:
             bound.close()
-            raise self._refusal(protocol, address, port, where, error) from error
+            raise _refusal(protocol, where, error) from error
         return bound
 
-    def _refusal(self, protocol: str, address: Address, port: int, where: str, error: OSError) -> Failed:
+    def _check_free(self, protocol: str, address: Address, port: int, where: str) -> None:
         for holder, ports in self._held.items():
             if any(one.stands_in_the_way_of(protocol, address, port) for one in ports):
-                return InUse(f"Bind for {where} failed: port is already allocated", holder)
-        text = f"failed to bind host port {where}/{protocol}: {(error.strerror or '').lower()}"
-        return InUse(text, "") if error.errno in BUSY else Failed(text)
+                raise InUse(f"Bind for {where} failed: port is already allocated", holder)
+
+
+def _refusal(protocol: str, where: str, error: OSError) -> Failed:
+    text = f"failed to bind host port {where}/{protocol}: {(error.strerror or '').lower()}"
+    return InUse(text, "") if error.errno in BUSY else Failed(text)
 
 
 def _close(held: Held) -> None:
     if held.socket is not None:
         held.socket.close()
+
+
+def _bind(bound: socket.socket, protocol: str, place: tuple[str, int]) -> None:
+    """Bind a socket, over the remains of a server's connections, too: TIME_WAIT lasts for a minute.
+
+    SO_REUSEADDR says so for TCP, but only for the moment: it would let others bind the port beside us.
+    """
+    try:
+        bound.bind(place)
+    except OSError as error:
+        if protocol != "tcp" or error.errno != errno.EADDRINUSE:
+            raise
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -149,3 +149,29 @@ def test_a_port_is_not_kept_against_the_wish(ports: HostPorts, loopback: IPv4Add
     ports.claim("a", [wish(loopback, 41003)], [OWN])
     (after,) = ports.claim("a", [wish(loopback, 41000, 41001)], [OWN])
     assert after.host_port == 41000
+
+
+def served(address: object, port: int) -> None:
+    """Serve one connection and end, so that the kernel remembers it for a minute (TIME_WAIT)."""
+    place = str(address), port
+    with socket.create_server(place) as server, socket.create_connection(place) as client:
+        server.accept()[0].close()
+        assert client.recv(1) == b""
+
+
+def test_a_server_that_has_just_ended_is_not_in_the_way(ports: HostPorts, loopback: IPv4Address) -> None:
+    served(loopback, 41002)
+    assert not free(loopback, 41002)
+    ports.claim("a", [wish(loopback, 41002)], [OWN])
+    with pytest.raises(InUse, match="port is already allocated"):
+        ports.claim("b", [wish(loopback, 41002)], [OWN])
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server((str(loopback), 41002))
+
+
+def test_a_server_that_listens_is_in_the_way(ports: HostPorts, loopback: IPv4Address) -> None:
+    with (
+        socket.create_server((str(loopback), 41003)),
+        pytest.raises(InUse, match="address already in use"),
+    ):
+        ports.claim("a", [wish(loopback, 41003)], [OWN])
