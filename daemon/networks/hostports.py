@@ -88,7 +88,8 @@ class HostPorts:
 
         Raises:
             InUse: one is in use; the text is dockerd's.
-            Failed: the address is not the host's, or the kernel lacks the protocol.
+            Failed: the address is not the host's or of a version that the container lacks, or the kernel
+                lacks the protocol.
 
         """
         before = self.of(holder)
@@ -144,6 +145,11 @@ class HostPorts:
             for own in addresses
             if wish.host_address is None or wish.host_address.version == own.version
         ]
+        if wish.host_address is not None and not pairs:
+            raise Failed(
+                f"cannot publish port {wish.port} at {wish.host_address}: the container has no "
+                f"IPv{wish.host_address.version} address; give its network a subnet of that version"
+            )
         refused: Failed | None = None
         for number in self._candidates(wish, former):
             try:

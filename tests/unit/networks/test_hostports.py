@@ -175,3 +175,8 @@ def test_a_server_that_listens_is_in_the_way(ports: HostPorts, loopback: IPv4Add
         pytest.raises(InUse, match="address already in use"),
     ):
         ports.claim("a", [wish(loopback, 41003)], [OWN])
+
+
+def test_a_port_at_an_address_of_a_version_that_the_container_lacks_is_refused(ports: HostPorts) -> None:
+    with pytest.raises(Failed, match="cannot publish port 80/tcp at ::: the container has no IPv6 address"):
+        ports.claim("a", [wish("::", 41000)], [OWN])
