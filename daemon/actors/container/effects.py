@@ -217,6 +217,7 @@ class Effects:
 
     async def _clean_up(self) -> None:
         """Clear away what the run left; if that fails, the next start and the removal try again."""
+        await self._memberships.at_rest()
         try:
             await self.host.clean_up(self._record, self.cell.current.run)
         except EngineError as error:

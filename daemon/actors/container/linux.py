@@ -76,7 +76,7 @@ class LinuxHost:
             rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         reached("launch-mounted")
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
-        facts = self.networks.facts(record, attachments)
+        facts = self.networks.facts(record, attachments, self.networks.links(record))
         with stage("writing the bundle"):
             await self._write_bundle(record, runtime, rootfs, facts)
 
@@ -158,8 +158,15 @@ class LinuxHost:
         self, record: ContainerRecord, attachments: Attachments, network: str
     ) -> Attachments:
         """Bring what runs into one more of the record's networks."""
-        after = await NetworkChanges(self.networks).join(record, attachments, network)
-        await self._tell_container(record, after)
+        changes = NetworkChanges(self.networks)
+        after = await changes.join(record, attachments, network)
+        try:
+            await self._tell_container(record, after)
+        except BaseException:
+            # Shielded: whoever is broken off here must leave nothing; what is done is bounded by itself.
+            with trio.CancelScope(shield=True):
+                await changes.undo(record, after, network)
+            raise
         return after
 
     async def leave_network(
@@ -176,7 +183,7 @@ class LinuxHost:
 
     async def _tell_container(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have the container's own files say what its networks are now."""
-        facts = self.networks.facts(record, attachments)
+        facts = self.networks.facts(record, attachments, self.networks.links_left(record))
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write_names, record, facts)
 
