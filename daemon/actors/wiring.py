@@ -15,7 +15,8 @@ from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Repair
 from daemon.actors.published import Cell
 from daemon.actors.supervision import Supervision
-from daemon.errors import EngineError
+from daemon.errors import EngineError, Failed
+from daemon.networks.firewall.absent import AbsentFilter
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.hostports import HostPorts
 from daemon.networks.resolver.client import Resolver
@@ -34,7 +35,7 @@ class Wiring:
     firewall: Firewall
     ports: HostPorts
     resolver: Resolver
-    kernel: KernelFilter
+    kernel: KernelFilter | AbsentFilter
     objections: Cell[tuple[str, ...]] = attrs.field(factory=lambda: Cell(()))
     """What other tables on this host have against our traffic, as it was when somebody last looked."""
 
@@ -45,7 +46,7 @@ class Wiring:
 
         The packet filter is not closed: a thread that nobody waits for any more may still be using it.
         """
-        kernel = KernelFilter(table_of(layout.exec_root))
+        kernel = _packet_filter(table_of(layout.exec_root))
         wiring = cls(Firewall(kernel), HostPorts(), Resolver(layout.exec_root / "resolver.sock"), kernel)
         try:
             yield wiring
@@ -76,6 +77,14 @@ class Wiring:
         for objection in found:
             LOG.warning("firewall", warning=objection)
         self.objections.publish(found)
+
+
+def _packet_filter(table: str) -> KernelFilter | AbsentFilter:
+    """Return the host's, or one that says why there is none: an engine is of use without networks, too."""
+    try:
+        return KernelFilter(table)
+    except Failed as error:
+        return AbsentFilter(str(error))
 
 
 def table_of(exec_root: Path) -> str:
