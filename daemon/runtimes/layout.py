@@ -37,6 +37,10 @@ class Layout:
         """The process document of a run's health check."""
         return self.bundle(container_id) / "probe.json"
 
+    def run_networks(self, container_id: str) -> Path:
+        """What a run has of the network, for when the journal has lost it."""
+        return self.bundle(container_id) / "networks.json"
+
     def monitor(self, container_id: str) -> MonitorFiles:
         """The files of the monitor of a run; they are in its bundle."""
         return MonitorFiles(self.bundle(container_id), container_id, self.exits / container_id)

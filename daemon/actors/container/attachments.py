@@ -13,7 +13,7 @@ import attrs
 
 from daemon.model import EndpointConfig
 from daemon.networks.plans import Address, PublishedPort
-from daemon.networks.records import Lease
+from daemon.networks.records import Lease, NetworkRecord
 
 
 @attrs.frozen
@@ -74,6 +74,14 @@ def ranked(attachments: Iterable[Attachment], wishes: Mapping[str, EndpointConfi
         return (-wish.gw_priority if wish else 0, lease.network_name)
 
     return sorted(attachments, key=rank)
+
+
+@attrs.frozen
+class RunNetworks:
+    """What a run has of the network, and what its networks are: for an engine that has lost its journal."""
+
+    attachments: Attachments
+    networks: tuple[NetworkRecord, ...]
 
 
 NOWHERE: Final = Attachments()

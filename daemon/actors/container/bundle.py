@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 import orjson
 
+from daemon.actors.container.attachments import RunNetworks
 from daemon.actors.container.health import check_of
 from daemon.actors.container.networking.naming import SHORT_ID, NetworkFacts, resolv_conf_of_host
 from daemon.actors.container.snapshot import ContainerRecord
@@ -108,6 +109,15 @@ class Bundles:
         if (check := check_of(record.config)) is not None:
             probe = build_process(inputs, ExecConfig(cmd=check.command))
             write_private(self.layout.probe(record.id), orjson.dumps(probe))
+
+    def keep_networks(self, record: ContainerRecord, kept: RunNetworks) -> None:
+        """Write beside a run what it has of the network.
+
+        Raises:
+            OSError: the disk refuses.
+
+        """
+        replace_private(self.layout.run_networks(record.id), to_record(kept))
 
     def discard(self, record: ContainerRecord) -> None:
         """Delete what is left of a run that is over: the bundle, and a cgroup its runtime forgot.

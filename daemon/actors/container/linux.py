@@ -79,6 +79,7 @@ class LinuxHost:
         facts = self.networks.facts(record, attachments, self.networks.links(record))
         with stage("writing the bundle"):
             await self._write_bundle(record, runtime, rootfs, facts)
+            await self._keep_networks(record, attachments)
 
     async def _write_bundle(
         self, record: ContainerRecord, runtime: OciRuntime, rootfs: Path, facts: NetworkFacts
@@ -186,6 +187,14 @@ class LinuxHost:
         facts = self.networks.facts(record, attachments, self.networks.links_left(record))
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write_names, record, facts)
+        await self._keep_networks(record, attachments)
+
+    async def _keep_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
+        if not attachments.sandbox:
+            return  # where there are no links, there is nothing that could be lost
+        kept = self.networks.kept(attachments)
+        with _translated("the container's networks cannot be written down"):
+            await trio.to_thread.run_sync(self.bundles.keep_networks, record, kept)
 
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run; the writable layer stays."""

@@ -18,6 +18,7 @@ import attrs
 import structlog
 import trio
 
+from daemon.actors.container.attachments import NOWHERE, RunNetworks
 from daemon.actors.container.logs import log_of
 from daemon.actors.container.restarting import EXIT_UNKNOWN
 from daemon.actors.container.snapshot import ContainerRecord, Stored, locked_runtime
@@ -67,7 +68,19 @@ class Adoption:
             error="",
             oom_killed=False,
             exits=0,
+            attachments=self.networks(container_id).attachments if state is not State.STARTING else NOWHERE,
         )
+
+    def networks(self, container_id: str) -> RunNetworks:
+        """Return what a run has of the network, nothing if that cannot be read."""
+        path = self.layout.run_networks(container_id)
+        try:
+            return parse_record(path.read_bytes(), RunNetworks)
+        except FileNotFoundError:
+            return RunNetworks(NOWHERE, ())  # it is in none
+        except (EngineError, OSError) as error:
+            LOG.error("what a container has of the network cannot be read", file=str(path), reason=str(error))
+            return RunNetworks(NOWHERE, ())
 
     def _record(self, container_id: str) -> ContainerRecord | None:
         path = self.layout.record(container_id)

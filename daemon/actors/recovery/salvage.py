@@ -28,7 +28,7 @@ from daemon.images.rebuilding import Rebuilding
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import Held, Hold, Journal, Name, Record, Transaction
 from daemon.journal.rescue import rescued_names
-from daemon.networks.records import NETWORK_KIND
+from daemon.networks.records import NETWORK_KIND, NetworkRecord
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.strays import Monitor, monitors
 from daemon.wire import to_record
@@ -60,15 +60,18 @@ class Salvage:
         known = read(self.journal)
         written = await trio.to_thread.run_sync(self._set_aside, known.damaged)
         found = named(await self._found(known), known, self.journal.names(CONTAINER))
+        networks = await trio.to_thread.run_sync(self._networks, found, known)
         images = await trio.to_thread.run_sync(self._images)
         try:
-            await self._commit(written, found, images)
+            await self._commit(written, found, images, networks)
         except EngineError as error:  # the next start tries again; this one can do without
             LOG.error("what was found again cannot be written", reason=str(error))
         for stored in found:
             record = stored.record
             LOG.warning("container found again", id=record.id, name=record.name, state=stored.state.value)
-        return self._divided(attrs.evolve(known, containers=(*known.containers, *found)))
+        return self._divided(
+            attrs.evolve(known, containers=(*known.containers, *found), networks=(*known.networks, *networks))
+        )
 
     def layers(self, known: Known) -> set[str]:
         """Return the unpacked layers that containers need and no image's record names any more."""
@@ -106,6 +109,19 @@ class Salvage:
         found = [await adoption.find(one) for one in sorted(candidates) if ID.fullmatch(one)]
         return [stored for stored in found if stored is not None]
 
+    def _networks(self, found: Sequence[Stored], known: Known) -> list[NetworkRecord]:
+        """Find the networks that containers are in and the journal does not know; names must be free."""
+        adoption = Adoption(self.layout, {})
+        kept = [record for stored in found for record in adoption.networks(stored.record.id).networks]
+        taken = set(self.journal.names(NETWORK_KIND))
+        new: dict[str, NetworkRecord] = {}
+        for record in kept:
+            if record.id not in {*new, *(one.id for one in known.networks)} and record.name not in taken:
+                LOG.warning("network found again", id=record.id, name=record.name)
+                new[record.id] = record
+                taken.add(record.name)
+        return list(new.values())
+
     def _images(self) -> Images:
         """Find the images that a lost journal knew, and what names of theirs can be read in it."""
         if not self._is_lost:
@@ -140,16 +156,28 @@ class Salvage:
         """Whether a whole journal was lost, and not made up for yet."""
         return self.rescued is not None and self.journal.record(RESCUE, self.rescued.name) is None
 
-    async def _commit(self, written: Sequence[Damaged], found: Sequence[Stored], rebuilt: Images) -> None:
+    async def _commit(
+        self,
+        written: Sequence[Damaged],
+        found: Sequence[Stored],
+        rebuilt: Images,
+        networks: Sequence[NetworkRecord],
+    ) -> None:
         if not (written or found or self._is_lost):
             return
         lost_images = {record.id for record in written if record.kind == IMAGE}
         recorded = {record.id for record in (*self.journal.records(IMAGE), *rebuilt.records)} - lost_images
         transaction = Transaction(
             delete=tuple((record.kind, record.id) for record in written),
-            put=(*rebuilt.records, *(as_record(restored(stored)) for stored in found), *self._mark()),
+            put=(
+                *rebuilt.records,
+                *(Record(NETWORK_KIND, record.id, to_record(record)) for record in networks),
+                *(as_record(restored(stored)) for stored in found),
+                *self._mark(),
+            ),
             names=(
                 *rebuilt.names,
+                *(Name(NETWORK_KIND, record.name, record.id) for record in networks),
                 *(Name(CONTAINER, stored.record.name, stored.record.id) for stored in found),
             ),
             hold=tuple(_holds(found, recorded)),

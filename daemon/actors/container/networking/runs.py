@@ -16,7 +16,7 @@ import attrs
 import structlog
 
 from daemon.actors.concurrent import all_of
-from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
+from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments, RunNetworks
 from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
 from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver, resolv_conf_of_host
 from daemon.actors.container.networking.wiring import (
@@ -162,6 +162,16 @@ class ContainerNetworks:
             asks_resolver(record.networks),
             Path(attachments.sandbox) if attachments.sandbox else None,
         )
+
+    def kept(self, attachments: Attachments) -> RunNetworks:
+        """Return what is to be kept beside a run, in case the journal is lost.
+
+        Raises:
+            NotFound: a network is gone.
+
+        """
+        records = (self.record_of(found.lease.network_id) for found in attachments.networks)
+        return RunNetworks(attachments, tuple(records))
 
     def host_gateways(self) -> tuple[str, ...]:
         """Return the host's addresses on the predefined bridge, none if there is no such network."""
