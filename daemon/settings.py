@@ -117,6 +117,7 @@ class Settings:
     icc: bool = setting(RESTART, default=True)
     ip_masq: bool = setting(RESTART, default=True)
     ip: str = setting(RESTART, default="")
+    userland_proxy: bool = setting(NOW, default=False)
     mtu: int = setting(RESTART, default=0)
     default_address_pools: tuple[AddressPool, ...] = setting(RESTART, default=())
     default_network_opts: Mapping[str, Mapping[str, str]] = setting(NOW, factory=dict)

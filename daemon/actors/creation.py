@@ -10,6 +10,7 @@ import attrs
 from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import Container
 from daemon.actors.container.admission import Admitted, Defaults, admit
+from daemon.actors.container.admission.endpoints import PREDEFINED
 from daemon.actors.container.names import check_name
 from daemon.actors.container.namespaces import PREFIX
 from daemon.actors.container.signals import DEFAULT_STOP_SECONDS
@@ -63,7 +64,7 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     defaults = _defaults(engine, configuration)
     admitted = admit(
         wish.config,
-        _by_id(engine, wish.host_config),
+        _named(engine, wish.host_config),
         wish.networking,
         image.for_run(),
         wish.api_version,
@@ -76,8 +77,8 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     return container, admitted.warnings
 
 
-def _by_id(engine: Engine, host_config: HostConfig) -> HostConfig:
-    """Return the modes that name a container with its id, which a rename does not change.
+def _named(engine: Engine, host_config: HostConfig) -> HostConfig:
+    """Return the modes with ids of containers, which do not change, and names of predefined networks.
 
     Raises:
         NotFound: there is no such container.
@@ -88,9 +89,10 @@ def _by_id(engine: Engine, host_config: HostConfig) -> HostConfig:
         other = mode.removeprefix(PREFIX)
         return PREFIX + engine.containers.resolve(other).id if other and mode != other else mode
 
+    network = _network_name(engine, host_config.network_mode)
     return attrs.evolve(
         host_config,
-        network_mode=by_id(host_config.network_mode),
+        network_mode=by_id(network if network in PREDEFINED else host_config.network_mode),
         ipc_mode=by_id(host_config.ipc_mode),
         pid_mode=by_id(host_config.pid_mode),
     )

@@ -46,8 +46,10 @@ from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
 from daemon.graphdrivers.layers import OverlayLayers
 from daemon.graphdrivers.overlay import OverlayDriver
+from daemon.graphdrivers.trees import size_bytes
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
+from daemon.images.rebuilding import Rebuilding
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import EventDraft, Journal, open_journal
 from daemon.journal.retention import Retention
@@ -79,6 +81,7 @@ class Engine:
     execs: Execs
     inotify: Inotify
     hostname: str
+    objections: Cell[tuple[str, ...]]
 
     @property
     def configuration(self) -> Configuration:
@@ -111,7 +114,7 @@ async def running_engine(
         ):
             if journal.set_aside is not None:
                 LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
-            salvage = Salvage(journal, layout, _rescued(settings))
+            salvage = Salvage(journal, layout, _rescued(settings), _rebuilding(settings))
             known = await salvage.known()
             host = LinuxConfigurationHost(source, wrappers_directory(settings))
             configuration = await first_configuration(
@@ -121,9 +124,8 @@ async def running_engine(
             wiring.keep(supervision)
             engine = _assemble(configuration, host, layout, journal, supervision, wiring)
             await _recover(engine, known, salvage, supervision, wiring)
-            supervision.keep(
-                "configuration", _configuration_actor(engine, announcer, supervision, wiring).run
-            )
+            reloader = _configuration_actor(engine, announcer, supervision, wiring)
+            supervision.keep("configuration", reloader.run)
             try:
                 yield engine
             finally:
@@ -134,6 +136,12 @@ def _rescued(settings: Settings) -> Path | None:
     """Return the latest of the damaged journals that are still to be looked at."""
     found = settings.data_root.glob(f"{JOURNAL}.damaged-*")
     return max((path for path in found if not path.name.endswith(("-wal", "-shm"))), default=None)
+
+
+def _rebuilding(settings: Settings) -> Rebuilding:
+    layers = OverlayLayers(settings.data_root / "overlay")
+    blobs = BlobStore(settings.data_root / "blobs")
+    return Rebuilding(blobs, layers, lambda chain_id: size_bytes(layers.path(chain_id)))
 
 
 def _assemble(
@@ -204,6 +212,7 @@ def _assemble(
         execs,
         inotify,
         platform.node(),
+        wiring.objections,
     )
 
 
@@ -234,6 +243,7 @@ async def _recover(
         engine.networks, wiring.firewall, wiring.ports, wiring.resolver, salvage.layout.sandboxes
     )
     await networks.recover(known, clear=known.incomplete.isdisjoint({CONTAINER, NETWORK_KIND}))
+    supervision.see_through("a look at the firewalls of others", wiring.look_for_objections)
     if salvage.rescued is not None:
         file = str(salvage.rescued)
         LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=file)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import attrs
+import structlog
+import trio
 
 from daemon.actors.container.actor import Container
 from daemon.actors.containers import Containers, new_id
@@ -13,15 +16,17 @@ from daemon.actors.exec.actor import ExecActor
 from daemon.actors.exec.changes import command_line, exec_event
 from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import State
-from daemon.actors.exec.session import KIND, ExecRecord, ExecSession, ExecSnapshot
+from daemon.actors.exec.session import KIND, ExecRecord, ExecSession, ExecSnapshot, as_record
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
-from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.errors import Conflict, EngineError, InvalidParameter, NotFound
 from daemon.failpoints import reached
 from daemon.journal import Ledger, Transaction
 from daemon.model import ExecConfig
 from daemon.runtimes.stages import show_in
+
+LOG = structlog.get_logger(__name__)
 
 
 @attrs.define(eq=False)
@@ -32,6 +37,7 @@ class Execs:
     ledger: Ledger
     supervision: Supervision
     containers: Containers
+    now_ns: Callable[[], int] = time.time_ns
     _registry: Registry[ExecSession] = attrs.field(factory=Registry, init=False)
 
     def __iter__(self) -> Iterator[ExecSession]:
@@ -64,28 +70,28 @@ class Execs:
         Raises:
             Conflict: the container does not run, or is paused.
             InvalidParameter: there is no command.
+            Failed: the disk would not take it.
 
         """
         check_can_exec(container)
         if not config.cmd:
             raise InvalidParameter("no exec command specified")
-        record = ExecRecord(new_id(), container.id, config)
-        created = exec_event(container, record.id, f"exec_create: {command_line(config)}")
-        await self.ledger.commit(Transaction(events=(created,)))
+        snapshot = ExecSnapshot(ExecRecord(new_id(), container.id, config))
+        created = exec_event(container, snapshot.record.id, f"exec_create: {command_line(config)}")
+        with trio.CancelScope(shield=True):  # what is written is shown, even if whoever asked has left
+            await self.ledger.commit(Transaction(put=(as_record(snapshot),), events=(created,)))
         reached("exec-create-committed")
-        return self._adopt(container, ExecSnapshot(record))
+        return self._adopt(container, snapshot)
 
     def recover(self, records: Sequence[ExecRecord]) -> None:
-        """Go on watching the sessions that ran when the engine ended."""
+        """Take up again the sessions that the journal knows; those of removed containers are forgotten."""
         for record in records:
             try:
                 container = self.containers.resolve(record.container_id)
             except NotFound:
-                # Removed while the session was ending; the engine died before that was written.
-                forgotten = Transaction(delete=((KIND, record.id),))
-                self.supervision.see_through("forget exec", partial(self.ledger.commit, forgotten))
-                continue
-            self._adopt(container, ExecSnapshot(record, State.RUNNING))
+                self.supervision.see_through("forget exec", partial(self._forget, record.id))
+            else:
+                self._adopt(container, ExecSnapshot(record, record.state))
 
     def _adopt(self, container: Container, snapshot: ExecSnapshot) -> ExecSession:
         exec_id = snapshot.record.id
@@ -96,9 +102,17 @@ class Execs:
 
     async def _own(self, container: Container, session: ExecSession) -> None:
         show_in(session.stages)
-        await ExecActor(session, container, self.host, self.ledger).run()
+        await ExecActor(session, container, self.host, self.ledger, self.now_ns).run()
         self._registry.remove(session.id)
         session.mailbox.close(f"No such exec instance: {session.id}")
+        await self._forget(session.id)
+
+    async def _forget(self, exec_id: str) -> None:
+        """Have the journal forget a session; what it will not forget now, the next start has it forget."""
+        try:
+            await self.ledger.commit(Transaction(delete=((KIND, exec_id),)))
+        except EngineError as error:
+            LOG.warning("the record of an exec session stays for now", exec=exec_id, reason=str(error))
 
 
 def check_can_exec(container: Container) -> None:

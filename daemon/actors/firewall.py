@@ -170,11 +170,15 @@ class Firewall:
             # A container that has started again meanwhile keeps its connections.
             gone = {port for port in self._gone if self.wanted.ports.get(key_of(port)) != port}
             new, self._gone, self._new, self._to_forget = self._new, set(), set(), trio.Event()
-            with trio.move_on_after(LIMIT_SECONDS):
-                try:
-                    await self.kernel.forget(gone, new)
-                except Failed as error:
-                    _log.warning("connections to unpublished ports may go on", reason=str(error))
+            if gone or new:
+                await self._forget_now(gone, new)
+
+    async def _forget_now(self, gone: Collection[PublishedPort], new: Collection[PublishedPort]) -> None:
+        with trio.move_on_after(LIMIT_SECONDS):
+            try:
+                await self.kernel.forget(gone, new)
+            except Failed as error:
+                _log.warning("connections to unpublished ports may go on", reason=str(error))
 
 
 def _wish(request: Request[Any]) -> Wish:

@@ -65,8 +65,19 @@ class ImagesActor:
         assert isinstance(request, Request)
         self._open.add(request)
         if type(request.command) in _JOBS:
-            jobs.start_soon(self._carry_out, request)
+            jobs.start_soon(self._carry_out_in_turn, request)
         else:
+            await self._carry_out(request)
+
+    async def _carry_out_in_turn(self, request: Request[Any]) -> None:
+        async with self._room:
+            if (
+                request.withdrawn
+            ):  # whoever asked has left while others had their turn, and took the file along
+                request.answer(None)
+                self._open.discard(request)
+                return
+            request.begun = True
             await self._carry_out(request)
 
     async def _carry_out(self, request: Request[Any]) -> None:
@@ -98,9 +109,8 @@ class ImagesActor:
         spool.claim()
         reached("image-spooled")
         try:
-            async with self._room:
-                with self.images.content.lease() as lease:
-                    yield Job(self.images.content, lease, self._known_layer)
+            with self.images.content.lease() as lease:
+                yield Job(self.images.content, lease, self._known_layer)
         finally:
             spool.discard()
 
@@ -176,7 +186,8 @@ class ImagesActor:
         await self.ledger.commit(Transaction(events=events))
 
     async def _commit(self, change: Change) -> None:
-        await self.ledger.commit(change.transaction)
+        with trio.CancelScope(shield=True):  # it happens in any case, and then it must be shown
+            await self.ledger.commit(change.transaction)
         reached("image-committed")
         self.images.catalog.publish(change.catalog)
 

@@ -13,8 +13,10 @@ import structlog
 
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Repair
+from daemon.actors.published import Cell
 from daemon.actors.supervision import Supervision
-from daemon.errors import EngineError
+from daemon.errors import EngineError, Failed
+from daemon.networks.firewall.absent import AbsentFilter
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.hostports import HostPorts
 from daemon.networks.resolver.client import Resolver
@@ -33,6 +35,9 @@ class Wiring:
     firewall: Firewall
     ports: HostPorts
     resolver: Resolver
+    kernel: KernelFilter | AbsentFilter
+    objections: Cell[tuple[str, ...]] = attrs.field(factory=lambda: Cell(()))
+    """What other tables on this host have against our traffic, as it was when somebody last looked."""
 
     @classmethod
     @contextmanager
@@ -41,8 +46,8 @@ class Wiring:
 
         The packet filter is not closed: a thread that nobody waits for any more may still be using it.
         """
-        firewall = Firewall(KernelFilter(table_of(layout.exec_root)))
-        wiring = cls(firewall, HostPorts(), Resolver(layout.exec_root / "resolver.sock"))
+        kernel = _packet_filter(table_of(layout.exec_root))
+        wiring = cls(Firewall(kernel), HostPorts(), Resolver(layout.exec_root / "resolver.sock"), kernel)
         try:
             yield wiring
         finally:
@@ -60,6 +65,26 @@ class Wiring:
             await self.firewall.mailbox.ask(Repair())
         except EngineError as error:
             LOG.error("the firewall cannot be repaired", reason=str(error))
+        await self.look_for_objections()
+
+    async def look_for_objections(self) -> None:
+        """Find out which tables of others drop what our bridges forward, and say so."""
+        try:
+            found = await self.kernel.objections(self.firewall.wanted.bridges)
+        except EngineError as error:
+            LOG.error("the tables of others cannot be read", reason=str(error))
+            return
+        for objection in found:
+            LOG.warning("firewall", warning=objection)
+        self.objections.publish(found)
+
+
+def _packet_filter(table: str) -> KernelFilter | AbsentFilter:
+    """Return the host's, or one that says why there is none: an engine is of use without networks, too."""
+    try:
+        return KernelFilter(table)
+    except Failed as error:
+        return AbsentFilter(str(error))
 
 
 def table_of(exec_root: Path) -> str:

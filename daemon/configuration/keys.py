@@ -21,6 +21,7 @@ INERT: Final[Mapping[str, str]] = MappingProxyType(
         "max-concurrent-downloads": NO_PULLS,
         "max-concurrent-uploads": "images cannot be pushed yet",
         "max-download-attempts": NO_PULLS,
+        "userland-proxy": "ports are published without proxies, so not at [::1] of this host",
     }
 )
 ABSENT_FEATURES: Final = ("buildkit", "containerd-snapshotter")

@@ -39,10 +39,10 @@ BUSY: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 @attrs.frozen
 class Held:
-    """A host port that a container has."""
+    """A host port that a container has; without a socket somebody else has it as well."""
 
     published: PublishedPort
-    socket: socket.socket
+    socket: socket.socket | None
 
     def stands_in_the_way_of(self, protocol: str, address: Address, port: int) -> bool:
         """Tell whether this is why another socket cannot be bound."""
@@ -79,6 +79,8 @@ class HostPorts:
     ) -> tuple[PublishedPort, ...]:
         """Take ports for all `wishes`, or none; what `holder` had before is given back.
 
+        A port that we choose stays the same, if it can: clients have been told of it.
+
         Args:
             holder: the container's id.
             wishes: what is to be published.
@@ -86,27 +88,37 @@ class HostPorts:
 
         Raises:
             InUse: one is in use; the text is dockerd's.
-            Failed: the address is not the host's, or the kernel lacks the protocol.
+            Failed: the address is not the host's or of a version that the container lacks, or the kernel
+                lacks the protocol.
 
         """
+        before = self.of(holder)
         self.release(holder)
         with ExitStack() as sockets:
             held: list[Held] = []
             for wish in wishes:
-                held += self._take(wish, addresses, sockets)
+                own = (wish.port.number, wish.port.protocol)
+                former = [one.host_port for one in before if (one.port, one.protocol) == own]
+                held += self._take(wish, addresses, former, sockets)
             sockets.pop_all()
         self._held[holder] = tuple(held)
         return tuple(one.published for one in held)
 
     def hold(self, holder: str, published: Iterable[PublishedPort]) -> list[str]:
-        """Take exactly these ports again, for an engine that starts; return what others have taken since."""
+        """Take exactly these ports again, for an engine that starts; return what others have taken since.
+
+        The container has these, too: the firewall, which comes first, sends on what comes for them.
+        """
         self.release(holder)
-        held, problems = [], []
+        held: list[Held] = []
+        problems: list[str] = []
         for port in published:
             try:
-                held.append(Held(port, self._bind(port.protocol, port.host_address, port.host_port)))
+                bound = self._bind(port.protocol, port.host_address, port.host_port)
             except Failed as error:
+                bound = None
                 problems.append(str(error))
+            held.append(Held(port, bound))
         self._held[holder] = tuple(held)
         return problems
 
@@ -117,29 +129,36 @@ class HostPorts:
     def release(self, holder: str) -> None:
         """Give back what a container has."""
         for one in self._held.pop(holder, ()):
-            one.socket.close()
+            _close(one)
 
     def close(self) -> None:
         """Give everything back."""
         for holder in list(self._held):
             self.release(holder)
 
-    def _take(self, wish: PortWish, addresses: Sequence[Address], sockets: ExitStack) -> list[Held]:
-        """Take the same port for each family that the container and the wish have."""
+    def _take(
+        self, wish: PortWish, addresses: Sequence[Address], former: Sequence[int], sockets: ExitStack
+    ) -> list[Held]:
+        """Take the same port for each family that the container and the wish have, a `former` one first."""
         pairs = [
             (wish.host_address or ANY[own.version], own)
             for own in addresses
             if wish.host_address is None or wish.host_address.version == own.version
         ]
+        if wish.host_address is not None and not pairs:
+            raise Failed(
+                f"cannot publish port {wish.port} at {wish.host_address}: the container has no "
+                f"IPv{wish.host_address.version} address; give its network a subnet of that version"
+            )
         refused: Failed | None = None
-        for number in self._candidates(wish):
+        for number in self._candidates(wish, former):
             try:
                 taken = self._take_number(wish, number, pairs)
             except InUse as error:
                 refused = error
                 continue
             for one in taken:
-                sockets.callback(one.socket.close)
+                sockets.callback(_close, one)
             return taken
         raise refused or Failed("all ports are allocated")
 
@@ -156,7 +175,8 @@ class HostPorts:
             sockets.pop_all()
         return taken
 
-    def _candidates(self, wish: PortWish) -> Iterator[int]:
+    def _candidates(self, wish: PortWish, former: Sequence[int]) -> Iterator[int]:
+        yield from (number for number in former if not wish.host_ports or number in wish.host_ports)
         if wish.host_ports:
             yield from wish.host_ports
             return
@@ -168,6 +188,7 @@ class HostPorts:
 
     def _bind(self, protocol: str, address: Address, port: int) -> socket.socket:
         where = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        self._check_free(protocol, address, port, where)
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         try:
             bound = socket.socket(family, *KINDS[protocol])
@@ -176,15 +197,38 @@ class HostPorts:
         try:
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.bind((str(address), port))
+            _bind(bound, protocol, (str(address), port))
         except OSError as error:
             bound.close()
-            raise self._refusal(protocol, address, port, where, error) from error
+            raise _refusal(protocol, where, error) from error
         return bound
 
-    def _refusal(self, protocol: str, address: Address, port: int, where: str, error: OSError) -> Failed:
+    def _check_free(self, protocol: str, address: Address, port: int, where: str) -> None:
         for holder, ports in self._held.items():
             if any(one.stands_in_the_way_of(protocol, address, port) for one in ports):
-                return InUse(f"Bind for {where} failed: port is already allocated", holder)
-        text = f"failed to bind host port {where}/{protocol}: {(error.strerror or '').lower()}"
-        return InUse(text, "") if error.errno in BUSY else Failed(text)
+                raise InUse(f"Bind for {where} failed: port is already allocated", holder)
+
+
+def _refusal(protocol: str, where: str, error: OSError) -> Failed:
+    text = f"failed to bind host port {where}/{protocol}: {(error.strerror or '').lower()}"
+    return InUse(text, "") if error.errno in BUSY else Failed(text)
+
+
+def _close(held: Held) -> None:
+    if held.socket is not None:
+        held.socket.close()
+
+
+def _bind(bound: socket.socket, protocol: str, place: tuple[str, int]) -> None:
+    """Bind a socket, over the remains of a server's connections, too: TIME_WAIT lasts for a minute.
+
+    SO_REUSEADDR says so for TCP, but only for the moment: it would let others bind the port beside us.
+    """
+    try:
+        bound.bind(place)
+    except OSError as error:
+        if protocol != "tcp" or error.errno != errno.EADDRINUSE:
+            raise
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -22,16 +22,15 @@ import trio
 
 from daemon.errors import Failed, RuntimeFailed
 from daemon.runtimes.base import Exit, Run
+from daemon.runtimes.clones import runtime_environment
 from daemon.runtimes.families import end_family
 from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.oci import CALL_SECONDS, OciRuntime
-from daemon.runtimes.processes import plain_environment, send_signal, spawn, started_ticks, wait_ended
+from daemon.runtimes.processes import send_signal, spawn, started_ticks, wait_ended
 from daemon.runtimes.stages import stage
 
 SYNC_LINE_BYTES: Final = 65536
 END_SECONDS: Final = 5.0
-SOCKET_PATH_BYTES: Final = 107
-TERMINAL_SOCKET_BYTES: Final = len("/conmon-term.XXXXXX")
 ENDED_TOO_SOON: Final = "conmon ended before it had started the process"
 GONE_TICKS: Final = 0  # of an exec session's process that has ended before it could be looked at
 
@@ -80,16 +79,12 @@ class Order:
     def environment(self) -> dict[str, str]:
         """Return the monitor's environment, less its pipes.
 
-        TMPDIR is where it makes a terminal's socket: among its own files, which are deleted with the run,
-        unless their path is too long for a socket (unix(7)).
+        TMPDIR is where it makes a terminal's socket: among its own files, which are deleted with the run.
+        It and its runtime are started in their directory, so the path is short, as it must be (unix(7)).
         """
         # In UTC the times in its log need no converting when they are read; in the C locale it would refuse
         # arguments that are not ASCII, such as the path of a runtime.
-        environment = {**plain_environment(), "TZ": "UTC", "LC_CTYPE": "C.UTF-8"}
-        directory = str(self.files.directory)
-        if len(os.fsencode(directory)) + TERMINAL_SOCKET_BYTES <= SOCKET_PATH_BYTES:
-            environment["TMPDIR"] = directory
-        return environment
+        return {**runtime_environment(), "TZ": "UTC", "LC_CTYPE": "C.UTF-8", "TMPDIR": "."}
 
     def _log_flags(self) -> tuple[str, ...]:
         return () if self.log_size_max_bytes is None else (f"--log-size-max={self.log_size_max_bytes}",)

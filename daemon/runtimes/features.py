@@ -20,7 +20,7 @@ import orjson
 import structlog
 import trio
 
-from daemon.runtimes.processes import plain_environment
+from daemon.runtimes.clones import runtime_environment
 
 PROBE_SECONDS: Final = 2.0
 AT_ONCE: Final = 4
@@ -109,7 +109,7 @@ class FeatureProbe:
                     stdout=stdout,
                     stderr=stderr,
                     check=False,
-                    env=plain_environment(),
+                    env=runtime_environment(),
                     start_new_session=True,
                     deliver_cancel=_kill,
                 )

@@ -16,6 +16,8 @@ from typing import Final
 
 import attrs
 
+from daemon.runtimes.spec.resources import Online
+
 CGROUPS: Final = "sys/fs/cgroup"
 CFS_QUOTA: Final = (f"{CGROUPS}/cpu/cpu.cfs_quota_us", f"{CGROUPS}/cpu.max", f"{CGROUPS}/init.scope/cpu.max")
 
@@ -61,6 +63,11 @@ def read_host(root: Path = Path("/")) -> Host:
         filters_bridges_ipv6=_text(sysctl / "bridge/bridge-nf-call-ip6tables") == "1",
         has_seccomp="Seccomp:" in _text(root / "proc/self/status"),
     )
+
+
+def online(root: Path = Path("/")) -> Online:
+    """Look at which CPUs and memory nodes the host has; they come and go."""
+    return Online(*(_text(root / f"sys/devices/system/{kind}/online") for kind in ("cpu", "node")))
 
 
 def engine_id(machine_id: str, data_root: Path) -> str:

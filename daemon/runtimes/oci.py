@@ -17,8 +17,8 @@ import attrs
 import trio
 
 from daemon.errors import RuntimeFailed
+from daemon.runtimes.clones import detach_mounts, runtime_environment
 from daemon.runtimes.families import kill_family
-from daemon.runtimes.processes import plain_environment
 from daemon.runtimes.stages import stage
 
 OUTPUT_BYTES: Final = 16384
@@ -38,7 +38,7 @@ class OciRuntime:
 
     @property
     def global_arguments(self) -> tuple[str, ...]:
-        """What stands before every command."""
+        """What stands before every command; by it `strays.py` knows a runtime of ours."""
         return (f"--root={self.root}",)
 
     @property
@@ -47,10 +47,7 @@ class OciRuntime:
         return Path(self.binary).name == "crun"
 
     def probe_command(self, container_id: str, process: Path) -> tuple[str, ...]:
-        """Return the command line that executes a process document in a running container.
-
-        `strays.py` knows a probe by the name of the document.
-        """
+        """Return the command line that executes a process document in a running container."""
         return (self.path, *self.global_arguments, "exec", f"--process={process}", container_id)
 
     def operation(self, command: str) -> str:
@@ -75,7 +72,9 @@ class OciRuntime:
 
     async def delete(self, container_id: str) -> None:
         """Kill what is left of a container and forget it; one that does not exist is no error."""
-        if (self.root / container_id).exists():
+        state = self.root / container_id
+        if state.exists():
+            await detach_mounts(state)
             await self._call("delete", "--force", container_id)
 
     async def _bring(self, command: str, container_id: str, status: str) -> None:
@@ -112,7 +111,7 @@ class OciRuntime:
                         stdout=stdout,
                         stderr=stderr,
                         check=False,
-                        env=plain_environment(),
+                        env=runtime_environment(),
                         deliver_cancel=_kill,
                     )
             except trio.TooSlowError as error:

@@ -18,8 +18,8 @@ import attrs
 import trio
 
 from daemon.runtimes.base import PROBE_OUTPUT_BYTES, ProbeOutcome
+from daemon.runtimes.clones import runtime_environment
 from daemon.runtimes.families import kill_family
-from daemon.runtimes.processes import plain_environment
 from daemon.runtimes.sealed import SealedBinaries
 
 PIECE_BYTES: Final = 65536
@@ -114,7 +114,7 @@ def _spawned(executable: str, command: Sequence[str], output: int) -> int:
     return os.posix_spawn(
         executable,
         tuple(command),
-        plain_environment(),
+        runtime_environment(),
         file_actions=(
             (os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, output, STDOUT),

@@ -1,9 +1,10 @@
-"""Ends monitors with all that they have forked: those of a start that was broken off, or cut off by a crash.
+"""Ends what an engine was running when it died: monitors of a start that was cut off, and runtimes.
 
 A monitor is in the journal once its process runs.  One that was being started when the engine died is
 in no record, so nobody would ever look after what it keeps: it is ended, with all that it has forked, before
-anything is started anew.  It is known by its command line, which names a directory of ours.  So is a probe
-that an engine was running when it died.
+anything is started anew.  It is known by its command line, which names a directory of ours.  So is a runtime
+that executes a probe, or a command of which the next engine will not know when it is done: a `pause` that is
+slow would freeze what has been thawed meanwhile.  Whatever the command was for is done again.
 """
 
 from __future__ import annotations
@@ -40,18 +41,22 @@ async def end_strays(
     """End each monitor below `exec_root` that is not `known` by its pid and its start time in ticks.
 
     Those of the containers and exec sessions whose ids are `spared` go on: their records cannot be read.
+    Runtimes are ended unless such a monitor has started them.
     """
+    kept = set[int]()
     for monitor in await trio.to_thread.run_sync(monitors, exec_root):
         parent = _parent(monitor.pid)  # of what a monitor has just forked, which still looks like it
-        if not {(monitor.pid, monitor.started_ticks), (parent, started_ticks(parent))}.isdisjoint(known):
-            continue
-        if not {monitor.container_id, monitor.directory.name}.isdisjoint(spared):
-            continue
-        LOG.warning("ending a monitor of an interrupted start", pid=monitor.pid)
-        await end_family(monitor.pid)
-    for pid in await trio.to_thread.run_sync(_probes, exec_root):
-        LOG.info("ending a probe of an earlier engine", pid=pid)
-        await end_family(pid)
+        identities = {(monitor.pid, monitor.started_ticks), (parent, started_ticks(parent))}
+        ids = {monitor.container_id, monitor.directory.name}
+        if identities.isdisjoint(known) and ids.isdisjoint(spared):
+            LOG.warning("ending a monitor of an interrupted start", pid=monitor.pid)
+            await end_family(monitor.pid)
+        else:
+            kept.add(monitor.pid)
+    for pid in await trio.to_thread.run_sync(_runtimes, exec_root):
+        if _parent(pid) not in kept:
+            LOG.warning("ending a runtime of an earlier engine", pid=pid)
+            await end_family(pid)
 
 
 def monitors(exec_root: Path) -> list[Monitor]:
@@ -78,10 +83,10 @@ def _monitor(pid: int, exec_root: str) -> Monitor | None:
     return Monitor(pid, ticks, container_id, Path(directory))
 
 
-def _probes(exec_root: Path) -> list[int]:
-    """Return the runtimes that execute a probe in a container of ours; exec sessions have a monitor."""
-    prefix = os.fsencode(f"--process={exec_root}/bundles/")
-    return [pid for pid in _processes() if any(word.startswith(prefix) for word in _arguments(pid))]
+def _runtimes(exec_root: Path) -> list[int]:
+    """Return the runtimes, or scripts around them, whose state is below `exec_root`."""
+    root = os.fsencode(f"--root={exec_root}/runtime")
+    return [pid for pid in _processes() if root in _arguments(pid)]
 
 
 def _arguments(pid: int) -> list[bytes]:

@@ -56,7 +56,7 @@ READS: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "/distribution/<path:name>/json": (("/distribution/busybox/json", {}),),
     "/system/df": (("/system/df", {}),),
     "/networks": (("/networks", {}),),
-    "/networks/<name>": (("/networks/x", {}),),
+    "/networks/<reference>": (("/networks/x", {}),),
     "/volumes": (("/volumes", {}),),
     "/volumes/<name>": (("/volumes/x", {}),),
 }

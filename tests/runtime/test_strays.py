@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,29 @@ from daemon.runtimes.processes import started_ticks
 from daemon.runtimes.strays import end_strays
 
 pytestmark = pytest.mark.runtime
-PRETENDER = 'exec -a conmon sh -c "sleep 1000 & wait" {bundle}'  # a monitor by its name and arguments
+MONITOR = 'exec -a conmon sh -c "sleep 1000 & wait" --bundle={root}/bundles/1'  # by its name and arguments
+RUNTIME = 'exec -a crun sh -c "sleep 1000 & wait" --root={root}/runtime pause 1'
+RUNTIME_OF_MONITOR = """exec -a conmon sh -c 'sh -c "sleep 1000 & wait" --root={root}/runtime & wait' \
+    --bundle={root}/bundles/1"""
+
+
+@contextmanager
+def pretending(script: str, root: Path) -> Generator[subprocess.Popen[bytes], None, None]:
+    command = ["bash", "-c", script.format(root=root)]
+    with subprocess.Popen(command, start_new_session=True) as started:
+        while not Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text():
+            pass
+        try:
+            yield started
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def monitor(tmp_path: Path) -> Generator[subprocess.Popen[bytes], None, None]:
-    script = PRETENDER.format(bundle=f"--bundle={tmp_path}/bundles/1")
-    with subprocess.Popen(["bash", "-c", script], start_new_session=True) as started:
-        while not Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text():
-            pass
+    with pretending(MONITOR, tmp_path) as started:
         yield started
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(started.pid, signal.SIGKILL)
 
 
 def child_of(monitor: subprocess.Popen[bytes]) -> int:
@@ -51,6 +63,24 @@ async def test_an_unknown_monitor_is_ended_with_what_it_has_forked(
     child = child_of(monitor)
     await end_strays(tmp_path, known=())
     assert [lives(pid) for pid in (child, monitor.pid)] == [False, False]
+
+
+async def test_a_runtime_that_an_earlier_engine_waited_for_is_ended_with_what_it_has_forked(
+    tmp_path: Path,
+) -> None:
+    with pretending(RUNTIME, tmp_path) as runtime:
+        child = child_of(runtime)
+        await end_strays(tmp_path / "other", known=())
+        assert lives(runtime.pid)
+        await end_strays(tmp_path, known=())
+        assert [lives(pid) for pid in (child, runtime.pid)] == [False, False]
+
+
+async def test_a_runtime_of_a_monitor_that_is_known_or_spared_is_left_alone(tmp_path: Path) -> None:
+    with pretending(RUNTIME_OF_MONITOR, tmp_path) as monitor:
+        await end_strays(tmp_path, known={(monitor.pid, started_ticks(monitor.pid))})
+        await end_strays(tmp_path, known=(), spared={"1"})
+        assert lives(child_of(monitor))
 
 
 def all_processes() -> list[int]:

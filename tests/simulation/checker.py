@@ -14,8 +14,9 @@ import attrs
 import trio
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.snapshot import ContainerRecord
+from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.container.states import State
+from daemon.actors.exec.actor import KEEP_SECONDS
 from daemon.errors import (
     Conflict,
     EngineError,
@@ -38,7 +39,11 @@ AT_REST: Final = frozenset({State.CONFIGURED, State.EXITED, State.DEAD})
 
 @attrs.define(eq=False)
 class Checker:
-    """Compares; `expected` are the errors that this run's faults may cause."""
+    """Compares; `expected` are the errors that this run's faults may cause.
+
+    `records` are the containers that clients asked for, `sessions` the exec sessions that they were
+    promised, with their containers.
+    """
 
     trace: Trace
     machine: Machine
@@ -47,6 +52,7 @@ class Checker:
     waiters: trio.Nursery
     expected: frozenset[type[EngineError]] = ORDINARY
     records: dict[str, ContainerRecord] = attrs.field(factory=dict)
+    sessions: dict[str, str] = attrs.field(factory=dict)
     _events: defaultdict[str, list[tuple[int, Event]]] = attrs.field(factory=lambda: defaultdict(list))
     _read: int = 0
 
@@ -61,7 +67,10 @@ class Checker:
     def seen(self, engine: SimulatedEngine, container: Container) -> None:
         """Look at what a container shows: it has been written, unless it could not be."""
         snapshot = container.snapshot
-        if engine.dead or snapshot.removed or self.disk.was_full_for(container.id):
+        if engine.dead or snapshot.removed:
+            return
+        self._obeys(snapshot)
+        if self.disk.was_full_for(container.id):
             return
         if (container.id, comparable(as_record(snapshot).body)) not in self.disk.bodies:
             self.trace.violate(f"{container.id[:6]} shows {snapshot.state.value}, which is not on the disk")
@@ -85,12 +94,31 @@ class Checker:
 
     def _refused(self, operation: Operation) -> None:
         kind = type(operation.error)
-        unpaused = operation.kind == "unpause" and kind is Failed
-        if kind not in self.expected and not unpaused:
+        too_late = operation.kind in {"unpause", "update"} and kind is Failed
+        if kind not in self.expected and not too_late:
             self.trace.violate(f"{operation.kind} of {operation.target[:6]} failed: {operation.error!r}")
         gone = any(event.action == "destroy" for _, event in self.events(operation.target))
         if kind is NotFound and operation.kind != "exec" and not gone:
             self.trace.violate(f"{operation.target[:6]} is said to be gone")
+
+    def recovered(self, engine: SimulatedEngine) -> None:
+        """Look for the exec sessions in an engine that has just begun; old ones may be forgotten."""
+        ends = {
+            event.attributes["execID"]: (entry.seconds, event.attributes["exitCode"])
+            for entry in self.disk.entries
+            for event in entry.events
+            if event.action == "exec_die"
+        }
+        containers = {container.id for container in engine.containers}
+        known = {session.id: session.snapshot.exit_code for session in engine.execs}
+        for session, container in self.sessions.items():
+            seconds, code = ends.get(session, (trio.current_time(), None))
+            if container not in containers or trio.current_time() - seconds > KEEP_SECONDS / 2:
+                continue
+            if session not in known:
+                self.trace.violate(f"an exec session of {container[:6]} is lost")
+            elif code is not None and str(known[session]) != code:
+                self.trace.violate(f"an exec session of {container[:6]} has forgotten how it ended")
 
     def happened(self, operation: Operation, action: str) -> None:
         """Claim that an event of the operation was on the disk before its answer."""
@@ -128,6 +156,20 @@ class Checker:
         """Claim that nothing of a removed container is left, anywhere."""
         self.happened(operation, "destroy")
         self.nothing_left(operation.target)
+
+    def _obeys(self, snapshot: ContainerSnapshot) -> None:
+        """Check that what runs has the limits of its record, unless that is in doubt."""
+        process = self.machine.of[snapshot.id].process
+        if snapshot.may_obey is not None or process is None or process.run != snapshot.run:
+            return
+        if process.cpu_shares != snapshot.record.host_config.cpu_shares:
+            self.trace.violate(f"{snapshot.id[:6]} has other limits than its record")
+
+    def has_settled(self, container: Container) -> None:
+        """Check that nothing is in doubt a while after the start of the engine."""
+        snapshot = container.snapshot
+        if snapshot.may_obey is not None and snapshot.running and not self.disk.was_full_for(container.id):
+            self.trace.violate(f"{container.id[:6]} has perhaps other limits than its record")
 
     def nothing_left(self, container_id: str) -> None:
         """Check that there is nothing of a container any more."""
@@ -179,6 +221,7 @@ CLAIMS: Final[Mapping[str, Callable[[Checker, Operation], None]]] = {
     "restart": lambda checker, operation: checker.happened(operation, "start"),
     "rename": lambda checker, operation: checker.happened(operation, "rename"),
     "unpause": lambda checker, operation: checker.happened(operation, "unpause"),
+    "update": lambda checker, operation: checker.happened(operation, "update"),
     "exec": lambda checker, operation: checker.happened(operation, "exec_start"),
     "pause": Checker.was_frozen,
     "stop": Checker.had_ended,

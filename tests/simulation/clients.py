@@ -20,12 +20,14 @@ from daemon.actors.container.commands import (
     Start,
     Stop,
     Unpause,
+    Update,
 )
 from daemon.actors.container.waiting import CONDITIONS, waiting_for
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.mailbox import Command
 from daemon.errors import EngineError
-from daemon.model import ExecConfig, RestartPolicy
+from daemon.model import ExecConfig, HostConfig, RestartPolicy
+from daemon.runtimes.spec.inputs import HostFacts
 from tests.simulation.checker import Checker
 from tests.simulation.engine import TABLES, SimulatedEngine
 from tests.simulation.history import History, Operation, Outcome
@@ -37,7 +39,8 @@ NAMES: Final = ("anna", "bert", "carl")
 PATIENCE_SECONDS: Final = 900.0  # longer than any grace, back-off and pause before an actor is born again
 WEIGHTS: Final = {
     "create": 10, "start": 14, "stop": 8, "kill": 5, "signal": 4, "pause": 8, "unpause": 6, "restart": 6,
-    "rename": 3, "remove": 5, "force remove": 3, "attach": 2, "wait": 3, "exec": 4, "inspect": 8, "reload": 1,
+    "rename": 3, "remove": 5, "force remove": 3, "attach": 2, "wait": 3, "exec": 4, "update": 3,
+    "inspect": 8, "reload": 1,
 }  # fmt: skip
 POLICIES: Final = (
     RestartPolicy("no"),
@@ -47,6 +50,10 @@ POLICIES: Final = (
     RestartPolicy("on-failure"),
     RestartPolicy("on-failure", 2),
 )
+FACTS: Final = HostFacts(2, {}, frozenset(), (6, 1), 4)
+ADMITTED: Final = {
+    "network_mode": "none", "ipc_mode": "private", "cgroupns_mode": "private", "cmd": ("true",),
+}  # fmt: skip
 Act = Callable[[], Awaitable[Any]]
 
 
@@ -117,6 +124,7 @@ class Client:
             auto_remove=policy.name == "no" and self.chance.happens(0.3),
             runtime=self.chance.pick(("crun", "runc", "runc")),
             stop_timeout=self.chance.pick((None, 0, 3)),
+            **ADMITTED,
         )
         operation = self.history.begin("create", record.id)
         self.checker.records[record.id] = record
@@ -155,6 +163,14 @@ class Client:
         operation = self.history.begin("rename", container.id)
         await self.do(engine, operation, lambda: engine.containers.rename(container, name))
 
+    async def _update(self, engine: SimulatedEngine, container: Container) -> None:
+        wanted = HostConfig(cpu_shares=self.chance.pick((8, 16)))
+
+        async def update() -> None:
+            await (await container.mailbox.ask(Update(wanted, FACTS))).outcome()
+
+        await self.do(engine, self.history.begin("update", container.id), update)
+
     async def _attach(self, engine: SimulatedEngine, container: Container) -> None:
         async def attend() -> None:
             session = await container.mailbox.ask(Attach())
@@ -189,6 +205,8 @@ class Client:
     async def _exec(self, engine: SimulatedEngine, container: Container) -> None:
         async def execute() -> None:
             session = await engine.execs.create(container, ExecConfig(cmd=("true",)))
+            self.checker.sessions[session.id] = container.id
+            await self.chance.pause()
             await session.mailbox.ask(StartExec(attach=self.chance.happens(0.5)))
 
         await self.do(engine, self.history.begin("exec", container.id), execute)

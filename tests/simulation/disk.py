@@ -25,10 +25,14 @@ CONTAINER: Final = "container"
 
 @attrs.frozen(eq=False)
 class Entry:
-    """One transaction on the disk: when it was asked for, and when it was there, as numbers of the trace."""
+    """One transaction on the disk.
+
+    `asked` and `durable`, when it was asked for and there, are numbers of the trace; `seconds` is virtual.
+    """
 
     asked: int
     durable: int
+    seconds: float
     transaction: Transaction
     events: tuple[Event, ...]
 
@@ -77,7 +81,7 @@ class Disk:
         self._seq += len(events)
         self.bodies.update((record.id, comparable(record.body)) for record in transaction.put)
         tick = self.trace.note("durable", *_told(transaction))
-        self.entries.append(Entry(pending.asked, tick, transaction, events))
+        self.entries.append(Entry(pending.asked, tick, trio.current_time(), transaction, events))
         return events
 
     def refuse(self, pending: Pending) -> Failed:

@@ -12,6 +12,7 @@ import trio
 from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.snapshot import Stored
 from daemon.actors.containers import Containers
+from daemon.actors.exec.lifecycle import State
 from daemon.actors.exec.session import KIND as EXEC
 from daemon.actors.exec.session import ExecRecord
 from daemon.actors.execs import Execs
@@ -57,7 +58,7 @@ async def running(machine: Machine, disk: Disk, faults: Faults) -> AsyncGenerato
         ledger = SimulatedLedger(disk)
         supervision = Supervision(nursery)
         containers = Containers(hosts[0], ledger, supervision, lambda: engine.runtimes, now_ns)
-        execs = Execs(hosts[1], ledger, supervision, containers)
+        execs = Execs(hosts[1], ledger, supervision, containers, now_ns)
         engine = SimulatedEngine(containers, execs, hosts, ledger)
         nursery.start_soon(ledger.run)
         _recover(engine, machine, disk)
@@ -71,7 +72,8 @@ async def running(machine: Machine, disk: Disk, faults: Faults) -> AsyncGenerato
 def _recover(engine: SimulatedEngine, machine: Machine, disk: Disk) -> None:
     known = [parse_record(record.body, Stored) for record in disk.records(CONTAINER)]
     execs = [parse_record(record.body, ExecRecord) for record in disk.records(EXEC)]
-    runs = (*(found.run for found in known), *(found.run for found in execs))
+    running = [found for found in execs if found.state is State.RUNNING]
+    runs = (*(found.run for found in known), *(found.run for found in running))
     machine.end_strays({run.pid for run in runs if run is not None})
     machine.prune({found.record.id for found in known})
     engine.containers.recover(known)

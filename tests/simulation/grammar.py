@@ -1,7 +1,7 @@
 """The story of one container as the journal's events tell it, read from its beginning to its end.
 
-A sentence of a small language: `create (rename | attach | start .. die)* destroy`.  Each `die` has the code
-of the process that its `start` began, and a process that was killed has a `kill` before its `die`.
+A sentence of a small language: `create (rename | update | attach | start .. die)* destroy`.  Each `die` has
+the code of the process that its `start` began, and one that was killed has a `kill` before its `die`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ GRAMMAR: Final[Mapping[tuple[str, str], str]] = {
     ("paused", "unpause"): "running",
     ("paused", "kill"): "paused",
     ("paused", "die"): "idle",
-    **{(state, action): state for state in ("idle", "running", "paused") for action in ("rename", "attach")},
+    **{
+        (state, action): state
+        for state in ("idle", "running", "paused")
+        for action in ("rename", "attach", "update")
+    },
     **{(state, "exec_die"): state for state in ("idle", "running", "paused", "gone")},
     **{(state, "exec_create"): state for state in ("idle", "running", "paused")},
     **{(state, "exec_start"): state for state in ("idle", "running", "paused", "gone")},

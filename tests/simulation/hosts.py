@@ -18,6 +18,7 @@ from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import Failed, RuntimeFailed
+from daemon.model import HostConfig
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from tests.simulation.machine import KILL, Machine, Process
@@ -94,6 +95,7 @@ class SimulatedHost(Hands):
                 await self.step("bundle", record.id)
                 traces.bundle = True
                 process = self.machine.spawn_container(record.id)
+                process.cpu_shares = record.host_config.cpu_shares
                 await self.step("create", record.id)
             except BaseException:
                 if process is not None and not self.dead:
@@ -135,9 +137,10 @@ class SimulatedHost(Hands):
         await self.machine.chance.pause()
         task_status.started(ProbeOutcome(self.machine.chance.pick((0, 1, None))))
 
-    async def update(self, record: ContainerRecord) -> None:
+    async def update(self, record: ContainerRecord, before: HostConfig) -> None:
         await self.step("update", record.id)
-        self._living(record)
+        self._living(record).cpu_shares = record.host_config.cpu_shares
+        await self.step("updated", record.id)
 
     def signal(self, run: Run, number: int) -> None:
         if not self.dead:
@@ -155,11 +158,7 @@ class SimulatedHost(Hands):
             raise
 
     async def thaw(self, record: ContainerRecord) -> None:
-        try:
-            await self.step("thaw", record.id)
-        except RuntimeFailed:
-            self.machine.stuck.add(record.id)  # known: a kill that came with it waits for the next one
-            raise
+        await self.step("thaw", record.id)
         self.machine.thaw(self._living(record))
         await self.machine.chance.pause()
 

@@ -32,6 +32,7 @@ class Process:
     run: Run
     obeys: frozenset[int]
     leaves_code: bool
+    cpu_shares: int = 0
     started: bool = False
     frozen: bool = False
     killed_by: int = 0

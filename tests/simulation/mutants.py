@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from daemon.actors import mailbox, published
+from daemon.actors import execs, mailbox, published
 from daemon.actors.container import actor, changes, effects, lifecycle, snapshot
 from daemon.actors.container.commands import ForceRemove, Kill, Start, Stop
 from daemon.actors.container.lifecycle import Effect
@@ -98,7 +98,7 @@ MUTANTS: Final = (
     Mutant("shown before it is written", _ACTOR, "_transit",
            text(_COMMIT, f"self.container.cell.publish(after); {_COMMIT}")),
     Mutant("answered before it is written", _ACTOR, "_transit",
-           text(_COMMIT, f"request and request.answer(None); {_COMMIT}")),
+           text(_COMMIT, f"request and type(message) in SETTLED and request.answer(None); {_COMMIT}")),
     Mutant("a crash leaves those it owes an answer waiting", _ACTOR, "_part",
            text("*self._open, ", ""), BUGGY),
     Mutant("a crash forgets what it was writing", _ACTOR, "_commit",
@@ -106,7 +106,7 @@ MUTANTS: Final = (
     Mutant("a postponed request is lost", _ACTOR, "_transit",
            text("self._again.extend(self._postponed)", "pass")),
     Mutant("the events of what could not be written are lost", _ACTOR, "_transit",
-           text("self._owed = (*self._owed, *events)", "pass"), FULL),
+           text("self.container.owed = (*self.container.owed, *events)", "pass"), FULL),
     Mutant("a rename leaves the old name taken", _ACTOR, "_commit",
            text("release=((KIND, before.record.name),) if renamed else ()", "release=()")),
     Mutant("a rename is not in the index", _ACTOR, "_commit",
@@ -119,8 +119,12 @@ MUTANTS: Final = (
     Mutant("waiters are not woken", published.Cell, "publish", text("self._changed.set()", "pass")),
     Mutant("a mailbox holds a message", mailbox.Mailbox, "__attrs_post_init__",
            text("open_memory_channel(0)", "open_memory_channel(1)")),
-    Mutant("an ended exec session stays written", exec_actor.ExecActor, "_commit",
-           text("if after.state is State.EXITED else ()", "if False else ()")),
+    Mutant("a forgotten exec session stays written", execs.Execs, "_own",
+           text("await self._forget(session.id)", "pass")),
+    Mutant("an exec session is not written when it is made", execs.Execs, "create",
+           text("put=(as_record(snapshot),), ", "")),
+    Mutant("how an exec session ended is not written", exec_actor.ExecActor, "_commit",
+           text("put=(as_record(after),)", "put=(as_record(after),) if after.running else ()")),
     Mutant("a stopped launch is taken for a run", snapshot.ContainerSnapshot, "stored",
            text("(self.run and self.let_go)", "self.run")),
     Mutant("a launch is written as it is", snapshot, "DURABLE", without(State.INITIALIZED)),

@@ -102,6 +102,7 @@ class World:
     async def _live(self, seconds: float) -> None:
         self.history.boot()
         async with running(self.machine, self.disk, self.faults) as self.engine:
+            self.checker.recovered(self.engine)
             self.up.set()
             self.up = trio.Event()
             await trio.sleep(seconds)
@@ -110,10 +111,12 @@ class World:
         """Stop everything and look; then remove everything and look."""
         self.history.boot()
         async with running(self.machine, self.disk, self.faults) as self.engine:
+            self.checker.recovered(self.engine)
             self.up.set()
             client = Client(self.chance, self.history, self.checker, self.live_engine)
             await trio.sleep(REST_SECONDS)  # whatever starts with the engine has started
             for container in self.engine.containers:
+                self.checker.has_settled(container)
                 client.wait(self.engine, container)
                 operation = self.history.begin("stop", container.id)
                 await client.do(self.engine, operation, partial(container.mailbox.ask, Stop()), stay=True)

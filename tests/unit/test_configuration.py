@@ -57,6 +57,7 @@ EVERY_KEY: dict[str, Any] = {
     "default-gateway-v6": "fd00::2",
     "icc": False,
     "ip-masq": False,
+    "userland-proxy": True,
     "ip": "127.0.0.1",
     "mtu": 1400,
     "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}],

@@ -48,12 +48,16 @@ KIND = "container"
 
 @attrs.define(eq=False)
 class Container:
-    """A container, as the rest of the engine sees it: where to ask, what it shows, what it is at."""
+    """A container, as the rest of the engine sees it: where to ask, what it shows, what it is at.
+
+    `owed` are the events of transitions that a full disk would not take; they outlive a crash of the actor.
+    """
 
     id: str
     mailbox: Mailbox
     cell: Cell[ContainerSnapshot]
     stages: Stages = attrs.field(factory=Stages, init=False)
+    owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
 
     @property
     def snapshot(self) -> ContainerSnapshot:
@@ -84,7 +88,6 @@ class ContainerActor:
     _again: deque[Request[Any]] = attrs.field(factory=deque, init=False)
     _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
     _written: Stored = attrs.field(init=False)
-    _owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
     _effects: Effects = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -103,6 +106,8 @@ class ContainerActor:
                 self._effects = Effects(
                     container.cell, container.mailbox, self.host, tasks, self.runtimes, self.now_ns
                 )
+                if container.owed:
+                    self._effects.remind()
                 self._perform(RESUME.get(self.snapshot.state, ()), None)
                 while not self.snapshot.removed:
                     self._at_hand = self._once_more() if self._again else await container.mailbox.take()
@@ -164,7 +169,7 @@ class ContainerActor:
                 return
             # A fact stays a fact: go on, and write it with the next transition.
             LOG.error("transition not written", container=self.container.id, reason=str(error))
-            self._owed = (*self._owed, *events)
+            self.container.owed = (*self.container.owed, *events)
             self._effects.remind()
         self.container.cell.publish(after)
         if target is not before.state:
@@ -182,7 +187,7 @@ class ContainerActor:
     async def _commit(self, after: ContainerSnapshot, events: tuple[EventDraft, ...]) -> None:
         """Write the transition, unless a restart would find out by itself and nobody is told of it."""
         before, stored = self.snapshot, after.stored()
-        if not (events or self._owed or stored != self._written):
+        if not (events or self.container.owed or stored != self._written):
             return
         renamed = after.record.name != before.record.name
         transaction = Transaction(
@@ -190,14 +195,14 @@ class ContainerActor:
             delete=((KIND, after.id),) if after.removed else (),
             names=(Name(KIND, after.record.name, after.id),) if renamed else (),
             release=((KIND, before.record.name),) if renamed else (),
-            events=(*self._owed, *events),
+            events=(*self.container.owed, *events),
         )
         try:
             with trio.CancelScope(shield=True):  # it happens in any case, and the next incarnation must know
                 await self.ledger.commit(transaction)
         except NameTaken as taken:
             raise name_conflict(after.record.name, taken.holder_id) from taken
-        self._written, self._owed = stored, ()
+        self._written, self.container.owed = stored, ()
 
     def _file(self, request: Request[Any] | None, effects: tuple[Effect, ...]) -> None:
         if request is None:

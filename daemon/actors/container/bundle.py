@@ -11,7 +11,7 @@ import attrs
 import orjson
 
 from daemon.actors.container.health import check_of
-from daemon.actors.container.networking.naming import SHORT_ID, NetworkFacts
+from daemon.actors.container.networking.naming import SHORT_ID, NetworkFacts, resolv_conf_of_host
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.model import ExecConfig
 from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
@@ -28,7 +28,6 @@ from daemon.wire import to_record
 
 CGROUP_PARENT: Final = "/docker"  # tools look for a container's cgroup at Docker's place
 HOST_HOSTS: Final = Path("/etc/hosts")
-HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 
 @attrs.frozen
@@ -168,7 +167,7 @@ class Bundles:
                 of_host=of_host,
             ),
             "resolv.conf": resolv_conf_text(
-                host_config, HOST_RESOLV_CONF.read_text(), asks_resolver=facts.asks_resolver
+                host_config, resolv_conf_of_host(), asks_resolver=facts.asks_resolver
             ),
         }
         directory = self.layout.container(record.id)

@@ -41,6 +41,7 @@ from daemon.actors.container.reports import (
     Started,
     Thawed,
     Updated,
+    Updating,
 )
 from daemon.actors.container.restarting import EXIT_UNKNOWN, asks_to_end, next_backoff_ns
 from daemon.actors.container.snapshot import OPERATIONS, ContainerSnapshot
@@ -51,15 +52,15 @@ UNKNOWN_TEXT: Final = "the exit code is not known: the container's monitor ended
 
 def _start(now: ContainerSnapshot, message: Start | Restart | Revive) -> dict[str, Any]:
     # In any state, so that a container is not stopped for a restart that cannot come to anything.
-    locked = _start_again(now, message)
+    begun = _start_again(now, message)
     if now.state not in {*AT_REST, State.RESTARTING}:
         return {}
-    return {**locked, "restart_count": 0, "backoff_ns": 0, "stopped_by_hand": False}
+    return {**begun, "restart_count": 0, "backoff_ns": 0, "stopped_by_hand": False}
 
 
 def _start_again(now: ContainerSnapshot, message: Start | Restart | Revive | StartAgain) -> dict[str, Any]:
     runtime = message.runtimes.lock(now.record.host_config.runtime)
-    return {"record": attrs.evolve(now.record, runtime=runtime), "let_go": False}
+    return {"record": attrs.evolve(now.record, runtime=runtime), "let_go": False, "may_obey": None}
 
 
 def _stop(now: ContainerSnapshot, message: Stop | Kill) -> dict[str, Any]:
@@ -159,8 +160,14 @@ def _attached(now: ContainerSnapshot, message: Connected | Disconnected) -> dict
     return {"attachments": message.attachments}
 
 
+def _updating(_: ContainerSnapshot, message: Updating) -> dict[str, Any]:
+    return {"may_obey": message.limits}
+
+
 def _updated(now: ContainerSnapshot, message: Updated) -> dict[str, Any]:
-    return {"record": attrs.evolve(now.record, host_config=message.host_config)}
+    # What was started meanwhile was started with what was written then.
+    may_obey = None if now.run == message.run else now.record.host_config
+    return {"record": attrs.evolve(now.record, host_config=message.host_config), "may_obey": may_obey}
 
 
 CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]] = MappingProxyType(
@@ -186,6 +193,7 @@ CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]
         CleanedUp: _cleaned_up,
         DeleteFailed: _failed,
         Rename: _renamed,
+        Updating: _updating,
         Updated: _updated,
         Connected: _connected,
         Disconnected: _disconnected,

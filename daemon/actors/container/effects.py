@@ -18,6 +18,7 @@ import trio
 from daemon.actors.container.attachments import NOWHERE
 from daemon.actors.container.backoff import BackOff
 from daemon.actors.container.commands import Remove
+from daemon.actors.container.freezing import Freezing
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import Effect
 from daemon.actors.container.memberships import Memberships
@@ -27,15 +28,11 @@ from daemon.actors.container.reports import (
     Deleted,
     DeleteFailed,
     Exited,
-    FreezeFailed,
-    Frozen,
     GraceExpired,
     Initialized,
     LaunchFailed,
     Lost,
     Started,
-    Thawed,
-    ThawFailed,
     WriteAgain,
 )
 from daemon.actors.container.runtasks import RunTasks
@@ -74,6 +71,7 @@ class Effects:
     _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _back_off: BackOff = attrs.field(init=False)
     _of_run: RunTasks = attrs.field(init=False)
+    _freezing: Freezing = attrs.field(init=False)
     _updates: Updates = attrs.field(init=False)
     _memberships: Memberships = attrs.field(init=False)
     _reminding: bool = attrs.field(default=False, init=False)
@@ -81,6 +79,7 @@ class Effects:
 
     def __attrs_post_init__(self) -> None:
         self._of_run = RunTasks(self.tasks)
+        self._freezing = Freezing(self.cell, self.mailbox, self.host, self._of_run)
         self._back_off = BackOff(self.cell, self.mailbox, self.runtimes, self.tasks)
         self._updates = Updates(self.cell, self.mailbox, self.host, self.tasks)
         self._memberships = Memberships(self.cell, self.mailbox, self.host, self.tasks)
@@ -95,8 +94,9 @@ class Effects:
             Effect.KILL: lambda message: self._signal(Effect.KILL, message),
             Effect.ARM_GRACE: self._arm_grace,
             Effect.SHORTEN_GRACE: self._shorten_grace,
-            Effect.FREEZE: lambda _: self._during_run(self._report, self.host.freeze, Frozen(), FreezeFailed),
-            Effect.THAW: lambda _: self._during_run(self._report, self.host.thaw, Thawed(), ThawFailed),
+            Effect.FREEZE: self._freezing.freeze,
+            Effect.THAW: self._freezing.thaw,
+            Effect.THAW_AGAIN: self._freezing.thaw_again,
             Effect.CLEAN_UP: self._start_clean_up,
             Effect.AUTO_REMOVE: self._auto_remove,
             Effect.BACK_OFF: self._back_off.begin,
@@ -107,6 +107,7 @@ class Effects:
             Effect.UPDATE: self._updates.begin,
             Effect.CHANGE_NETWORKS: self._memberships.begin,
             Effect.TELL_NAME: lambda _: self._memberships.renamed(),
+            Effect.OBEY: self._updates.take_back,
             Effect.POSTPONE: lambda _: None,
         }
 
@@ -216,6 +217,7 @@ class Effects:
 
     async def _clean_up(self) -> None:
         """Clear away what the run left; if that fails, the next start and the removal try again."""
+        await self._memberships.at_rest()
         try:
             await self.host.clean_up(self._record, self.cell.current.run)
         except EngineError as error:
@@ -233,19 +235,14 @@ class Effects:
             LOG.info("not removed by itself", container=self._record.id, reason=str(error))
 
     def _start_delete(self, _: object) -> None:
-        self.tasks.start_soon(self._report, self.host.delete, Deleted(), DeleteFailed)
+        self.tasks.start_soon(self._delete)
 
-    async def _report(
-        self,
-        work: Callable[[ContainerRecord], Awaitable[None]],
-        done: Event,
-        failed: Callable[[EngineError], Event],
-    ) -> None:
-        report = done
+    async def _delete(self) -> None:
+        report: Event = Deleted()
         try:
-            await work(self._record)
+            await self.host.delete(self._record)
         except EngineError as error:
-            report = failed(error)
+            report = DeleteFailed(error)
         await self.mailbox.tell(report)
 
     def _open_session(self) -> AttachSession:

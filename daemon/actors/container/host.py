@@ -12,6 +12,7 @@ import trio
 
 from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.snapshot import ContainerRecord
+from daemon.model import HostConfig
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
 
@@ -64,11 +65,11 @@ class ContainerHost(Protocol):
     async def thaw(self, record: ContainerRecord) -> None:
         """Thaw all processes; those that are not frozen go on."""
 
-    async def update(self, record: ContainerRecord) -> None:
-        """Have the running container's cgroup obey the limits of `record`, which may be others than before.
+    async def update(self, record: ContainerRecord, before: HostConfig) -> None:
+        """Have the running container's cgroup obey the limits of `record`; it may obey those of `before`.
 
         Raises:
-            EngineError: the runtime or the kernel refuses; then nothing has changed.
+            EngineError: the runtime or the kernel refuses; it may obey some of either then.
 
         """
 

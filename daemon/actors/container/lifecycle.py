@@ -53,6 +53,7 @@ from daemon.actors.container.reports import (
     Thawed,
     ThawFailed,
     Updated,
+    Updating,
     WriteAgain,
 )
 from daemon.actors.container.states import (
@@ -82,6 +83,7 @@ class Effect(enum.Enum):
     SHORTEN_GRACE = enum.auto()  # of the stop under way
     FREEZE = enum.auto()
     THAW = enum.auto()
+    THAW_AGAIN = enum.auto()  # after pauses, until it works
     CLEAN_UP = enum.auto()  # after the run: whatever was still done for it is broken off
     AUTO_REMOVE = enum.auto()  # if the container is to be removed by itself
     BACK_OFF = enum.auto()  # wait, then start again
@@ -92,6 +94,7 @@ class Effect(enum.Enum):
     UPDATE = enum.auto()  # what runs, then the record
     CHANGE_NETWORKS = enum.auto()  # the same
     TELL_NAME = enum.auto()  # to the networks
+    OBEY = enum.auto()  # have what runs obey its record, if an update was cut off
     POSTPONE = enum.auto()  # deliver the message again after the next change of state
 
 
@@ -143,7 +146,8 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay((S.STOPPING,), ForceRemove, E.KILL, E.THAW, E.POSTPONE),
     **_stay((S.STOPPING,), GraceExpired, E.KILL, E.THAW),
 
-    # a frozen process hears no signal, so it is thawed to be stopped
+    # a frozen process hears no signal, so it is thawed to be stopped, however often that takes
+    **_stay((S.STOPPING,), ThawFailed, E.THAW_AGAIN),
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), Stop, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE),
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), Restart, S.STOPPING, E.SIGNAL, E.THAW, E.ARM_GRACE, E.POSTPONE),
     **_go((S.PAUSING, S.PAUSED, S.RESUMING), Kill, S.STOPPING, E.KILL, E.THAW),
@@ -195,7 +199,6 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     # what came too late to matter; once the run is over, nothing of it is reported any more
     **_stay((S.STOPPING,), FreezeFailed),
     **_stay((S.STOPPING,), Thawed),
-    **_stay((S.STOPPING,), ThawFailed),
 
     # how it is; a probe may have ended just before the container is frozen or told to end
     **_stay((*ALIVE, S.STOPPING), Probed),
@@ -215,6 +218,7 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay(UPDATABLE, Disconnected),
     **_stay(LAUNCHING, Connected, E.POSTPONE),
     **_stay(LAUNCHING, Disconnected, E.POSTPONE),
+    **_stay((*UPDATABLE, *LAUNCHING), Updating),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),

@@ -21,10 +21,12 @@ from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
 from daemon.errors import EngineError, Failed
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
+from daemon.model import HostConfig
 from daemon.runtimes import conmon
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from daemon.runtimes.console import resize
+from daemon.runtimes.host import online
 from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.logrotation import keep_settled, settled
@@ -33,7 +35,7 @@ from daemon.runtimes.probes import Prober
 from daemon.runtimes.processes import send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
-from daemon.runtimes.spec.resources import changeable
+from daemon.runtimes.spec.resources import instead_of
 from daemon.runtimes.spec.sources import make_bind_sources
 from daemon.runtimes.stages import stage
 
@@ -74,7 +76,7 @@ class LinuxHost:
             rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         reached("launch-mounted")
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
-        facts = self.networks.facts(record, attachments)
+        facts = self.networks.facts(record, attachments, self.networks.links(record))
         with stage("writing the bundle"):
             await self._write_bundle(record, runtime, rootfs, facts)
 
@@ -147,16 +149,24 @@ class LinuxHost:
         with _translated("the container cannot be thawed"):
             await trio.to_thread.run_sync(self.bundles.thaw, record)
 
-    async def update(self, record: ContainerRecord) -> None:
+    async def update(self, record: ContainerRecord, before: HostConfig) -> None:
         """Have the running container's cgroup obey the limits of `record`."""
-        await self.runtime(record).update(record.id, changeable(record.host_config))
+        limits = instead_of(before, record.host_config, await trio.to_thread.run_sync(online))
+        await self.runtime(record).update(record.id, limits)
 
     async def join_network(
         self, record: ContainerRecord, attachments: Attachments, network: str
     ) -> Attachments:
         """Bring what runs into one more of the record's networks."""
-        after = await NetworkChanges(self.networks).join(record, attachments, network)
-        await self._tell_container(record, after)
+        changes = NetworkChanges(self.networks)
+        after = await changes.join(record, attachments, network)
+        try:
+            await self._tell_container(record, after)
+        except BaseException:
+            # Shielded: whoever is broken off here must leave nothing; what is done is bounded by itself.
+            with trio.CancelScope(shield=True):
+                await changes.undo(record, after, network)
+            raise
         return after
 
     async def leave_network(
@@ -173,7 +183,7 @@ class LinuxHost:
 
     async def _tell_container(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have the container's own files say what its networks are now."""
-        facts = self.networks.facts(record, attachments)
+        facts = self.networks.facts(record, attachments, self.networks.links_left(record))
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write_names, record, facts)
 

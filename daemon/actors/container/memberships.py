@@ -2,23 +2,30 @@
 
 One change after the other, as with updates (`daemon.actors.container.updates`), because the way out of a
 container depends on all its networks.  A container that does not run is changed in its record alone.
+What a run left is cleared away only after a change that was under way, or that change would make some of it
+anew when nobody looks any more.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
+import structlog
 import trio
 
 from daemon.actors.container.commands import Connect, Disconnect
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.reports import Connected, Disconnected
 from daemon.actors.container.snapshot import ContainerSnapshot
-from daemon.actors.container.states import ALIVE
+from daemon.actors.container.states import ALIVE, LAUNCHING
 from daemon.actors.mailbox import Mailbox, Promise
 from daemon.actors.published import Cell
 from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter, Unavailable
 
+LOG: Final = structlog.get_logger(__name__)
 SHARED = "container:"
+REST_SECONDS: Final = 60.0  # a change takes less than the limits of what it asks together
 ALREADY_THERE = "endpoint with name {name} already exists in network {network}"
 
 
@@ -42,10 +49,23 @@ class Memberships:
         """Tell the networks what the container is called now."""
         self.tasks.start_soon(self._rename)
 
+    async def at_rest(self) -> None:
+        """Wait until no change is under way, but not for ever; on what does not run, none begins any more."""
+        with trio.move_on_after(REST_SECONDS):
+            async with self._turn:
+                pass
+
     async def _rename(self) -> None:
+        # What is being launched has been read already, and is in its networks by its old name.
+        await self.cell.wait_for(lambda now: now.state not in LAUNCHING)
         async with self._turn:
             now = self.cell.current
-            await self.host.rename_in_networks(now.record, now.attachments)
+            if now.state not in ALIVE:
+                return
+            try:
+                await self.host.rename_in_networks(now.record, now.attachments)
+            except EngineError as error:  # the name is written, and the next start tells it
+                LOG.error("networks know the former name", container=now.id, reason=str(error))
 
     async def _see_through(self, message: Connect | Disconnect, promise: Promise[None]) -> None:
         try:
@@ -75,10 +95,8 @@ class Memberships:
             await self.mailbox.ask(Connected(wanted.network, wanted.endpoint, attachments, now.run))
         except EngineError as error:
             refusal = error
-        # If the run has ended meanwhile, it took back only what it knew of.
-        if refusal is not None or self.cell.current.run != now.run:
-            await self.host.leave_network(now.record, attachments, wanted.network)
         if refusal is not None:
+            await self.host.leave_network(now.record, attachments, wanted.network)
             raise refusal
 
     async def _disconnect(self, unwanted: Disconnect) -> None:

@@ -25,7 +25,7 @@ from daemon.actors.container.commands import (
     Unpause,
     Update,
 )
-from daemon.actors.container.reports import Connected, Disconnected, Updated
+from daemon.actors.container.reports import Connected, Disconnected, Updated, Updating
 from daemon.actors.container.states import BETWEEN_RUNS, State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
@@ -88,6 +88,7 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
         Remove: STILL_RUNNING,
         ForceRemove: UNDER_REMOVAL,
         Update: CANNOT_UPDATE,
+        Updating: CANNOT_UPDATE,
         Updated: CANNOT_UPDATE,
         Connect: CANNOT_CHANGE_NETWORKS,
         Connected: CANNOT_CHANGE_NETWORKS,

@@ -38,10 +38,18 @@ class Started(Command[None]):
 
 
 @attrs.frozen
+class Updating(Command[None]):
+    """Report that from now on what runs may obey `limits`, or some of them; None: it obeys its record."""
+
+    limits: HostConfig | None
+
+
+@attrs.frozen
 class Updated(Command[None]):
-    """Report that an update has been applied to whatever runs, and is now to be written."""
+    """Report that an update has been applied to `run`, if there was one, and is now to be written."""
 
     host_config: HostConfig
+    run: Run | None
 
 
 @attrs.frozen

@@ -17,9 +17,9 @@ S, E = State, Effect
 RESUME: Final[Mapping[State, tuple[Effect, ...]]] = MappingProxyType(
     {
         S.STARTING: (E.GIVE_UP,),
-        S.RUNNING: (E.WATCH,),
-        S.PAUSED: (E.WATCH,),
-        S.RESUMING: (E.WATCH, E.THAW),
+        S.RUNNING: (E.WATCH, E.OBEY),
+        S.PAUSED: (E.WATCH, E.OBEY),
+        S.RESUMING: (E.WATCH, E.THAW, E.OBEY),
         S.STOPPED: (E.CLEAN_UP,),
         S.UNKNOWN: (E.CLEAN_UP,),
         S.RELAPSED: (E.CLEAN_UP,),

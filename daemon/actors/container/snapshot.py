@@ -89,6 +89,7 @@ class Stored:
     health: Health | None = None
     let_go: bool = True
     attachments: Attachments = NOWHERE
+    may_obey: HostConfig | None = None
 
 
 @attrs.frozen(eq=False)
@@ -98,7 +99,8 @@ class ContainerSnapshot:
     `exits` counts how often it has ended, so that a waiter cannot miss an exit; `restart_count` how often
     it was started again by itself since somebody started it, the last time `backoff_ns` later; `let_go` is
     whether the process of `run` has gone on to the user's program, or may only be ended; `told_paused`
-    whether an event has said that it is paused, and none yet that it goes on; `revision`
+    whether an event has said that it is paused, and none yet that it goes on; `may_obey` limits that it may
+    obey instead of its record's, while they are being changed; `revision`
     is the journal's sequence number that it shows; `renderings` is where the API keeps what it has made
     of it.
     """
@@ -119,6 +121,7 @@ class ContainerSnapshot:
     health: Health | None = None
     let_go: bool = True
     attachments: Attachments = NOWHERE
+    may_obey: HostConfig | None = None
     exec_ids: tuple[str, ...] = ()
     operation_since_ns: int = 0
     renderings: dict[object, Any] = attrs.field(factory=dict)

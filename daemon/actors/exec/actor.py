@@ -1,14 +1,16 @@
 """The owner of one exec session.
 
 Works as a container's actor does (`daemon.actors.container.actor`): one message at a time, commit,
-show, act, answer.  In the journal is only what runs, so that a restarted engine goes on watching
-it; what has ended can be inspected for a while (`KEEP_SECONDS`, as dockerd's five minutes) and is
-then forgotten, as is what was never started once its container is gone.
+show, act, answer.  What has ended can be inspected for a while (`KEEP_SECONDS`, as dockerd's five
+minutes), across restarts of the engine, and is then forgotten, as is what was never started once its
+container is gone.
 """
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -29,7 +31,7 @@ from daemon.actors.exec.lifecycle import (
     State,
     step,
 )
-from daemon.actors.exec.session import KIND, ExecSession, ExecSnapshot, as_record
+from daemon.actors.exec.session import ExecSession, ExecSnapshot, as_record
 from daemon.actors.mailbox import Event, Request
 from daemon.actors.seeing_out import seen_out, unless
 from daemon.errors import Conflict, EngineError, Failed, Unavailable
@@ -40,6 +42,7 @@ from daemon.runtimes.failures import launch_failure
 
 LOG = structlog.get_logger(__name__)
 KEEP_SECONDS: Final = 300
+NANOSECONDS: Final = 1_000_000_000
 FAILPOINTS: Final = boundaries("exec-effect", Effect)
 
 
@@ -51,6 +54,7 @@ class ExecActor:
     container: Container
     host: ExecHost
     ledger: Ledger
+    now_ns: Callable[[], int] = time.time_ns
     _tasks: trio.Nursery = attrs.field(init=False)
     _start: Request[Any] | None = attrs.field(default=None, init=False)
     _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
@@ -94,12 +98,17 @@ class ExecActor:
         over = math.inf
         while True:
             if self.snapshot.state is State.EXITED:
-                over = min(over, trio.current_time() + KEEP_SECONDS)
+                over = min(over, trio.current_time() + self._kept_seconds())
             with trio.move_on_at(over) as keeping:
                 self._at_hand = item = await self.session.mailbox.take()
             if keeping.cancelled_caught:
                 return
             await self._take(item)
+
+    def _kept_seconds(self) -> float:
+        """Return for how much longer the session, which has ended, can be inspected."""
+        elapsed_seconds = (self.now_ns() - self.snapshot.record.ended_ns) / NANOSECONDS
+        return min(max(KEEP_SECONDS - elapsed_seconds, 0), KEEP_SECONDS)  # the clock may have been set
 
     async def _take(self, item: Request[Any] | Event) -> None:
         request = item if isinstance(item, Request) else None
@@ -114,7 +123,7 @@ class ExecActor:
             request.refuse(self._refusal(message))
             return
         state, effects = found
-        after = changed(self.snapshot, state, message)
+        after = changed(self.snapshot, state, message, self.now_ns())
         try:
             await self._commit(after, message)
         except EngineError as error:
@@ -130,11 +139,7 @@ class ExecActor:
     async def _commit(self, after: ExecSnapshot, message: Any) -> None:
         events = (*self._owed, *events_of(self.container, after, message))
         if events:
-            transaction = Transaction(
-                put=(as_record(after),) if after.running else (),
-                delete=((KIND, after.record.id),) if after.state is State.EXITED else (),
-                events=events,
-            )
+            transaction = Transaction(put=(as_record(after),), events=events)
             with trio.CancelScope(shield=True):  # it happens in any case, and the next incarnation must know
                 await self.ledger.commit(transaction)
             self._owed = ()

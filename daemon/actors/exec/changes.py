@@ -15,15 +15,16 @@ from daemon.journal import EventDraft
 from daemon.model import ExecConfig
 
 
-def changed(now: ExecSnapshot, target: State, message: Any) -> ExecSnapshot:
-    """Return the snapshot after `message` has taken the session to `target`."""
+def changed(now: ExecSnapshot, target: State, message: Any, now_ns: int) -> ExecSnapshot:
+    """Return the snapshot after `message` has taken the session to `target` at `now_ns`."""
     match message:
         case ExecStarted(run=run):
             return ExecSnapshot(attrs.evolve(now.record, run=run), target)
         case ExecFailed(exit_code=code):
-            return ExecSnapshot(now.record, target, code)
+            return ExecSnapshot(attrs.evolve(now.record, exit_code=code, ended_ns=now_ns), target)
         case ExecExited(exit=ended):
-            return ExecSnapshot(now.record, target, ended.code if ended else EXIT_UNKNOWN)
+            code, at_ns = (ended.code, ended.at_ns) if ended else (EXIT_UNKNOWN, 0)
+            return ExecSnapshot(attrs.evolve(now.record, exit_code=code, ended_ns=at_ns or now_ns), target)
         case _:
             return attrs.evolve(now, state=target)
 

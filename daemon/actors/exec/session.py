@@ -1,5 +1,9 @@
 """What an exec session is (its record), how it is now (its snapshot), and where to ask it.
 
+The record is in the journal from the create on, which was answered, until the session is forgotten; so its
+exit code can be asked for after a restart as well.  That a session is being started is not written: it would
+cost each exec a commit, and a start that was cut off can be asked for again.
+
 All but the mailbox is immutable, as with containers (`daemon.actors.container.snapshot`).
 """
 
@@ -23,21 +27,34 @@ KIND: Final = "exec"
 
 @attrs.frozen
 class ExecRecord:
-    """What was asked for; `run` is what came of it."""
+    """What was asked for; `run`, and an exit code from `ended_ns` on, is what came of it."""
 
     id: str
     container_id: str
     config: ExecConfig
     run: Run | None = None
+    exit_code: int | None = None
+    ended_ns: int = 0
+
+    @property
+    def state(self) -> State:
+        """Where a restart takes the session up again."""
+        if self.exit_code is not None:
+            return State.EXITED
+        return State.CREATED if self.run is None else State.RUNNING
 
 
 @attrs.frozen(eq=False)
 class ExecSnapshot:
-    """An exec session as everybody may see it; `exit_code` is None until it has ended."""
+    """An exec session as everybody may see it."""
 
     record: ExecRecord
     state: State = State.CREATED
-    exit_code: int | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, or None until it has ended."""
+        return self.record.exit_code
 
     @property
     def running(self) -> bool:
@@ -66,5 +83,5 @@ class ExecSession:
 
 
 def as_record(snapshot: ExecSnapshot) -> Record:
-    """Return what the journal keeps of a running session."""
+    """Return what the journal keeps of a session."""
     return Record(KIND, snapshot.record.id, to_record(snapshot.record))

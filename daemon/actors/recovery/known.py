@@ -21,6 +21,7 @@ from daemon.actors.container.logs import log_of
 from daemon.actors.container.resuming import DURABLE, RESUME
 from daemon.actors.container.snapshot import ContainerRecord, Stored
 from daemon.actors.container.states import State
+from daemon.actors.exec.lifecycle import State as ExecState
 from daemon.actors.exec.session import KIND as EXEC
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import EngineError, Failed
@@ -69,9 +70,14 @@ class Known:
         return [runtime for found in self.containers if (runtime := found.record.runtime) is not None]
 
     @property
+    def running_execs(self) -> Sequence[ExecRecord]:
+        """The exec sessions that may have processes and files; others have none, or none that count."""
+        return [found for found in self.execs if found.state is ExecState.RUNNING]
+
+    @property
     def runs(self) -> Sequence[Run]:
         """The runs that somebody looks after."""
-        runs = (*(found.run for found in self.containers), *(found.run for found in self.execs))
+        runs = (*(found.run for found in self.containers), *(found.run for found in self.running_execs))
         return [run for run in runs if run is not None]
 
 
@@ -132,7 +138,7 @@ def _check_container(stored: Stored, record_id: str) -> None:
 
 def _check_exec(record: ExecRecord, record_id: str) -> None:
     _check(record.id == record_id and ID.fullmatch(record_id) is not None, "it is another session's")
-    _check(record.run is not None, "only sessions that run are written")
+    _check((record.exit_code is None) == (record.ended_ns == 0), "it has ended, or not")
     _check_run(record.run)
 
 

@@ -6,33 +6,48 @@ what is published stays published; bridges and links that are as they should be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import attrs
 import structlog
 
-from daemon.actors.container.attachments import Attachments
+from daemon.actors.container.attachments import NOWHERE, Attachments
 from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS
 from daemon.actors.container.networking.linux import in_thread
-from daemon.actors.container.networking.naming import asker
-from daemon.actors.container.networking.runs import HOST_RESOLV_CONF
+from daemon.actors.container.networking.naming import asker, resolv_conf_of_host
 from daemon.actors.container.snapshot import Stored
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Reconcile
 from daemon.actors.networks import Networks
 from daemon.actors.recovery.known import Known
+from daemon.actors.recovery.leftovers import Leftovers, LinuxLeftovers
 from daemon.errors import EngineError
 from daemon.failpoints import reached
-from daemon.networks import links, namespaces
 from daemon.networks.hostports import HostPorts
 from daemon.networks.plans import Asker
 from daemon.networks.records import Endpoint, NetworkRecord
-from daemon.networks.resolver.client import Resolver
 
 T = TypeVar("T")
 LOG: Final = structlog.get_logger(__name__)
+
+
+class Answering(Protocol):
+    """The resolver, as far as a start needs it."""
+
+    def expect(self) -> None:
+        """Be ready for askers that may come soon."""
+        ...
+
+    async def keep(self, askers: Collection[Asker]) -> Mapping[str, str]:
+        """Have these answered and nobody else; return who could not be, and why.
+
+        Raises:
+            Failed: the resolver does not answer.
+
+        """
+        ...
 
 
 @attrs.frozen
@@ -42,8 +57,9 @@ class NetworkRecovery:
     networks: Networks
     firewall: Firewall
     ports: HostPorts
-    resolver: Resolver
+    resolver: Answering
     directory: Path
+    leftovers: Leftovers = attrs.field(factory=LinuxLeftovers)
 
     async def recover(self, known: Known, *, clear: bool) -> None:
         """Take up the networks again, with those who are in them; `clear`: remove what no record knows.
@@ -52,13 +68,13 @@ class NetworkRecovery:
             EngineError: the networks cannot be defined: the disk refuses, or no subnet is left.
 
         """
-        attached = [found for found in known.containers if found.attachments.networks]
+        attached = [found for found in known.containers if found.attachments != NOWHERE]
         await self.networks.recover(known.networks, places(attached))
         reached("recover-networks-defined")
         await self._reconcile(attached)
         reached("recover-firewall-reconciled")
         if clear:
-            await in_thread(lambda: self._clear(attached))
+            await self._clear(attached)
         await self._tell_resolver(attached)
         if any(not record.predefined for record in self._records()):
             self.resolver.expect()  # not earlier: telling it would wait for it
@@ -77,17 +93,23 @@ class NetworkRecovery:
         except EngineError as error:  # containers run all the same; the next change tries again
             LOG.error("the firewall is not as it should be", reason=str(error))
 
-    def _clear(self, attached: Sequence[Stored]) -> None:
+    async def _clear(self, attached: Sequence[Stored]) -> None:
         """Remove namespaces and links that are nobody's."""
         kept = {found.record.id for found in attached}
-        for path in namespaces.below(self.directory):
-            if path.name not in kept:
-                _try(namespaces.remove, path)
         expected = {record.link for record in self._records() if record.is_bridge}
         expected |= {host_end for found in attached for host_end in _host_ends(found.attachments)}
-        for link in links.owned_links(self.networks.owner):
-            if link.owner == self.networks.owner and link.name not in expected:
-                _try(links.remove_link, link.name)
+        try:
+            await in_thread(lambda: self._remove_all_but(kept, expected))
+        except EngineError as error:  # the next start tries again
+            LOG.error("not everything that no record knows of could be found", reason=str(error))
+
+    def _remove_all_but(self, kept: Collection[str], expected: Collection[str]) -> None:
+        for path in self.leftovers.sandboxes(self.directory):
+            if path.name not in kept:
+                _try(self.leftovers.remove_sandbox, path)
+        for link in self.leftovers.links(self.networks.owner):
+            if link not in expected:
+                _try(self.leftovers.remove_link, link)
 
     async def _tell_resolver(self, attached: Sequence[Stored]) -> None:
         try:
@@ -99,7 +121,7 @@ class NetworkRecovery:
             LOG.error("a container's names are not answered", container=container_id, reason=reason)
 
     def _askers(self, attached: Sequence[Stored]) -> list[Asker]:
-        text = HOST_RESOLV_CONF.read_text()
+        text = resolv_conf_of_host()
         found = (asker(one.record, one.attachments, self.directory / one.record.id, text) for one in attached)
         return [one for one in found if one is not None]
 

@@ -1,4 +1,4 @@
-"""Makes up for what the journal has lost: damaged records are set aside, lost containers found again.
+"""Makes up for what the journal has lost: damaged records are set aside, containers and images found again.
 
 All that comes of it is one transaction, so a crash in the middle means that the next start does it again.
 There are no events of it: Docker has none for this, and `create` or `start` would be lies.  Whoever reads the
@@ -23,15 +23,27 @@ from daemon.actors.recovery.adoption import Adoption
 from daemon.actors.recovery.aside import Aside
 from daemon.actors.recovery.known import ID, Damaged, Known, read
 from daemon.errors import EngineError
+from daemon.images import references
+from daemon.images.rebuilding import Rebuilding
 from daemon.images.records import IMAGE_KIND as IMAGE
 from daemon.journal import Held, Hold, Journal, Name, Record, Transaction
+from daemon.journal.rescue import rescued_names
 from daemon.networks.records import NETWORK_KIND
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.strays import Monitor, monitors
+from daemon.wire import to_record
 
 LOG: Final = structlog.get_logger(__name__)
 RESCUE: Final = "rescue"  # the kind of the record that says that a damaged journal was made up for
 SUFFIX_LENGTH: Final = 6
+
+
+@attrs.frozen
+class Images:
+    """Images that were found again, as the journal will have them."""
+
+    records: tuple[Record, ...] = ()
+    names: tuple[Name, ...] = ()
 
 
 @attrs.frozen
@@ -41,14 +53,16 @@ class Salvage:
     journal: Journal
     layout: Layout
     rescued: Path | None
+    rebuilding: Rebuilding
 
     async def known(self) -> Known:
         """Return what is known, with what could be found again; the journal then knows it, too."""
         known = read(self.journal)
         written = await trio.to_thread.run_sync(self._set_aside, known.damaged)
         found = named(await self._found(known), known, self.journal.names(CONTAINER))
+        images = await trio.to_thread.run_sync(self._images)
         try:
-            await self._commit(known, written, found)
+            await self._commit(written, found, images)
         except EngineError as error:  # the next start tries again; this one can do without
             LOG.error("what was found again cannot be written", reason=str(error))
         for stored in found:
@@ -92,6 +106,28 @@ class Salvage:
         found = [await adoption.find(one) for one in sorted(candidates) if ID.fullmatch(one)]
         return [stored for stored in found if stored is not None]
 
+    def _images(self) -> Images:
+        """Find the images that a lost journal knew, and what names of theirs can be read in it."""
+        if not self._is_lost:
+            return Images()
+        assert self.rescued is not None
+        known = {record.id for record in self.journal.records(IMAGE)}
+        found = self.rebuilding.images(self.rescued.stat().st_mtime)
+        new = {record.id: record for record in found if record.id not in known}
+        taken = self.journal.names(IMAGE)
+        names = {
+            name: owner
+            for name, owner in rescued_names(self.rescued, IMAGE).items()
+            if owner in new and name not in taken and is_name(name)
+        }
+        for image_id in new:
+            tags = sorted(name for name, owner in names.items() if owner == image_id)
+            LOG.warning("image found again", id=image_id, names=tags or "lost; tag it, or load it again")
+        return Images(
+            tuple(Record(IMAGE, record.id, to_record(record)) for record in new.values()),
+            tuple(Name(IMAGE, name, owner) for name, owner in names.items()),
+        )
+
     def _monitors(self) -> dict[str, Monitor]:
         """Return the containers' own monitors; the oldest, where one is just forking."""
         running = [
@@ -104,16 +140,19 @@ class Salvage:
         """Whether a whole journal was lost, and not made up for yet."""
         return self.rescued is not None and self.journal.record(RESCUE, self.rescued.name) is None
 
-    async def _commit(self, known: Known, written: Sequence[Damaged], found: Sequence[Stored]) -> None:
+    async def _commit(self, written: Sequence[Damaged], found: Sequence[Stored], rebuilt: Images) -> None:
         if not (written or found or self._is_lost):
             return
         lost_images = {record.id for record in written if record.kind == IMAGE}
-        images = {record.id for record in self.journal.records(IMAGE)} - lost_images
+        recorded = {record.id for record in (*self.journal.records(IMAGE), *rebuilt.records)} - lost_images
         transaction = Transaction(
             delete=tuple((record.kind, record.id) for record in written),
-            put=(*(as_record(restored(stored)) for stored in found), *self._mark()),
-            names=tuple(Name(CONTAINER, stored.record.name, stored.record.id) for stored in found),
-            hold=tuple(_holds(found, images)),
+            put=(*rebuilt.records, *(as_record(restored(stored)) for stored in found), *self._mark()),
+            names=(
+                *rebuilt.names,
+                *(Name(CONTAINER, stored.record.name, stored.record.id) for stored in found),
+            ),
+            hold=tuple(_holds(found, recorded)),
         )
         while True:
             try:
@@ -159,6 +198,14 @@ def named(found: Sequence[Stored], known: Known, names: dict[str, str]) -> list[
         taken.add(name)
         results.append(attrs.evolve(stored, record=attrs.evolve(stored.record, name=name)))
     return results
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` is an image's name, as one is written."""
+    try:
+        return references.parse(text).canonical == text
+    except EngineError:
+        return False
 
 
 def _holds(found: Sequence[Stored], images: Collection[str]) -> Iterator[Hold]:

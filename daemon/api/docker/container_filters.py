@@ -13,6 +13,7 @@ from typing import Final
 
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.images import Images
+from daemon.actors.networks import Networks
 from daemon.api.docker.container_networks import bound_ports, is_in
 from daemon.api.docker.container_views import STATUS, status_of
 from daemon.api.query import Filters, filter_flag
@@ -67,7 +68,13 @@ KEYS: Final = frozenset({*PREDICATES, "ancestor", "before", "since"})
 
 
 def selected(
-    snapshots: Sequence[ContainerSnapshot], given: Filters, images: Images, *, everything: bool, limit: int
+    snapshots: Sequence[ContainerSnapshot],
+    given: Filters,
+    images: Images,
+    networks: Networks,
+    *,
+    everything: bool,
+    limit: int,
 ) -> list[ContainerSnapshot]:
     """Return the containers to list, newest first; `snapshots` come oldest first.
 
@@ -77,6 +84,7 @@ def selected(
 
     """
     _check(given)
+    given = _with_names(given, networks)
     everything = everything or limit > 0 or bool(given.get("status"))  # dockerd's: no other filter does
     ancestors = _ancestors(given, images)
     kept = [
@@ -93,6 +101,13 @@ def selected(
 def _holds(one: ContainerSnapshot, key: str, values: Sequence[str]) -> bool:
     matches = (PREDICATES[key](one, value) for value in values)
     return all(matches) if key in ALL_MUST_HOLD else not values or any(matches)
+
+
+def _with_names(given: Filters, networks: Networks) -> Filters:
+    """Return the filters with the name of each network of which they have the id: records have names."""
+    ids = given.get("network", ())
+    names = [one.record.name for one in networks if one.id in ids]
+    return {**given, "network": (*ids, *names)} if names else given
 
 
 def _check(given: Filters) -> None:
@@ -112,6 +127,8 @@ def _check(given: Filters) -> None:
             re.compile(value)
         except re.error as error:
             raise InvalidParameter(f"invalid filter 'name={value}': {error}") from None
+    for value in (*given.get("expose", ()), *given.get("publish", ())):
+        parse_ports(value)
     filter_flag(given, "is-task", default=False)
 
 

@@ -65,7 +65,14 @@ async def list_containers() -> Response:
     found, version, now_ns = engine(), api_version(), time.time_ns()
     revision = found.journal.events.last_seq
     snapshots = [container.snapshot for container in found.containers]
-    chosen = selected(snapshots, filters(KEYS), found.images, everything=flag("all"), limit=integer("limit"))
+    chosen = selected(
+        snapshots,
+        filters(KEYS),
+        found.images,
+        found.networks,
+        everything=flag("all"),
+        limit=integer("limit"),
+    )
     image_of = cache(partial(_image_of, found.images))
     items = [
         list_item(one, version, now_ns, image_of(one.record.image_reference, one.record.image_id))

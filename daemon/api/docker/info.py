@@ -23,7 +23,6 @@ from daemon.runtimes.table import Runtime, RuntimeTable
 from daemon.settings import Settings
 
 if TYPE_CHECKING:
-    from daemon.actors.configuration.actor import LiveConfiguration
     from daemon.actors.engine import Engine
 
 FEATURES: Final = "org.opencontainers.runtime-spec.features"
@@ -95,16 +94,17 @@ def info_document(engine: Engine, host: Host, version: ApiVersion) -> dict[str, 
         "SecurityOptions": _security_options(engine, host, configuration.settings),
         "Swarm": NO_SWARM,
         "Plugins": PLUGINS,
-        "Warnings": [*(text for name, text in WARNINGS.items() if not limits[name]), *_warnings(engine.live)],
+        "Warnings": [*(text for name, text in WARNINGS.items() if not limits[name]), *_warnings(engine)],
     }
 
 
-def _warnings(live: LiveConfiguration) -> Iterator[str]:
-    """Say what whoever looks at 3 a.m. has to know of the configuration."""
+def _warnings(engine: Engine) -> Iterator[str]:
+    """Say what whoever looks at 3 a.m. has to know of the configuration and of other firewalls."""
+    live = engine.live
     if live.refusal is not None:
         text = f"the reload at {rfc3339(live.refusal.at_ns)} was refused: {'; '.join(live.refusal.problems)}"
         yield f"WARNING: the configuration of generation {live.current.generation} stays: {text}"
-    yield from (f"WARNING: {warning}" for warning in live.current.warnings)
+    yield from (f"WARNING: {warning}" for warning in (*live.current.warnings, *engine.objections.current))
 
 
 def _identity(engine: Engine, host: Host, settings: Settings) -> dict[str, Any]:

@@ -41,17 +41,17 @@ class KernelFilter:
 
     async def replace(self, rules: Ruleset) -> frozenset[PublishedPort]:
         """See `PacketFilter`."""
-        return await _call(lambda: self._replace(rules), self._turn)
+        return await in_turn(lambda: self._replace(rules), self._turn)
 
     async def change(self, change: Change) -> None:
         """See `PacketFilter`."""
-        await _call(lambda: self._nftables.run(difference(self.table, change)), self._turn)
+        await in_turn(lambda: self._nftables.run(difference(self.table, change)), self._turn)
 
     async def forget(self, gone: Collection[PublishedPort], new: Collection[PublishedPort]) -> None:
         """See `PacketFilter`."""
         stale = Stale.after(gone, new)
         # Its own turn: it takes long beside a change of rules, which shall not wait for it.
-        forgotten = await _call(lambda: self._conntrack.forget(stale), self._other_turn)
+        forgotten = await in_turn(lambda: self._conntrack.forget(stale), self._other_turn)
         _log.debug("connections forgotten", count=forgotten)
 
     async def objections(self, links: Collection[str]) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class KernelFilter:
             Failed: the tables cannot be read.
 
         """
-        return await _call(
+        return await in_turn(
             lambda: objections(self._nftables.listed("ruleset"), self.table, links), self._turn
         )
 
@@ -86,5 +86,6 @@ class KernelFilter:
             return frozenset()
 
 
-async def _call(work: Callable[[], T], turn: trio.CapacityLimiter) -> T:
+async def in_turn(work: Callable[[], T], turn: trio.CapacityLimiter) -> T:
+    """Return what `work` returns, done in a thread when all that had `turn` before is over, left or not."""
     return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=turn)

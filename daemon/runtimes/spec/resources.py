@@ -9,13 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from daemon.model import HostConfig
 from daemon.runtimes.spec.devices import block_settings, rules
 from daemon.runtimes.spec.inputs import SpecInputs
 
 CPU_PERIOD_MICROSECONDS: Final = 100_000
+CPU_SHARES: Final = 1024
+BLOCK_WEIGHT: Final = 100  # of BFQ, in cgroups of either version
+UNLIMITED: Final = -1
+MOST_CPU_MICROSECONDS: Final = 2**44 - 1  # the kernel's; an update of crun cannot write -1 here
 MOST_PIDS: Final = 4_194_304  # PID_MAX_LIMIT of 64-bit kernels: a limit that is none
 _NANO: Final = 1_000_000_000
+
+
+@attrs.frozen
+class Online:
+    """The CPUs and the memory nodes of this host, as the kernel lists them."""
+
+    cpus: str
+    nodes: str
 
 
 def cgroups_path(container_id: str, cgroup_parent: str) -> str:
@@ -48,6 +62,31 @@ def changeable(host_config: HostConfig) -> dict[str, Any]:
         # Unlike the create, an update of crun hands -1 to the kernel, which wants a number or a word.
         "pids": {"limit": MOST_PIDS} if (host_config.pids_limit or 0) < 0 else _pids(host_config),
         "blockIO": _set(weight=host_config.blkio_weight),
+    }
+    return {name: section for name, section in sections.items() if section}
+
+
+def instead_of(before: HostConfig, after: HostConfig, online: Online) -> dict[str, Any]:
+    """Return what has a container that may obey `before`, or some of it, obey `after`, which may say less.
+
+    A runtime leaves alone what is not said, so what only `before` says is given as the kernel has it.
+    """
+    unsaid: dict[str, dict[str, Any]] = {
+        "memory": {"limit": UNLIMITED, "reservation": UNLIMITED, "swap": UNLIMITED},
+        "cpu": {
+            "shares": CPU_SHARES,
+            "quota": MOST_CPU_MICROSECONDS,
+            "period": CPU_PERIOD_MICROSECONDS,
+            "cpus": online.cpus,
+            "mems": online.nodes,
+        },
+        "pids": {"limit": MOST_PIDS},
+        "blockIO": {"weight": BLOCK_WEIGHT},
+    }
+    said, wanted = changeable(before), changeable(after)
+    sections = {
+        name: _set(**{field: unsaid[name][field] for field in said.get(name, {})}) | wanted.get(name, {})
+        for name in unsaid
     }
     return {name: section for name, section in sections.items() if section}
 

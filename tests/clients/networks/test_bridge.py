@@ -92,3 +92,10 @@ def test_a_server_of_ones_choice_is_asked_for_names(docker: Docker) -> None:
     options = ("--dns", "9.9.9.9", "--dns-search", "example.org", "--dns-option", "ndots:2")
     out = docker.run(*options, "busybox", "cat", "/etc/resolv.conf").out
     assert out == "nameserver 9.9.9.9\nsearch example.org\noptions ndots:2\n"
+
+
+def test_a_predefined_network_may_be_named_by_its_id(docker: Docker) -> None:
+    (of_host,) = docker("network", "ls", "--quiet", "--no-trunc", "--filter", "name=^host$").out.split()
+    container = docker.sleeper("--network", of_host)
+    assert docker.inspect(container)["HostConfig"]["NetworkMode"] == "host"
+    assert "wan0" in docker("exec", container, "ip", "link").out

@@ -144,14 +144,35 @@ def test_what_had_ended_comes_back_with_its_exit_code_until_a_reboot(site: Site,
     assert ("not known" in str(now["Error"])) is rebooted
     assert site.docker("logs", ended).lines == ["said"]
     until(lambda: state(site, always)["Status"] == "running", "its policy starts it")
-    assert site.docker("images", "-q").out == ""
     site.docker("rm", "-f", always)
 
-    go_on(site)  # the layers stay as long as a container needs them, although no image has them any more
+    go_on(site)
     site.docker("start", ended)
     site.docker("wait", ended)
     assert site.docker("logs", ended).lines == ["said", "said"]
     site.docker("rm", ended)
+
+
+def test_images_are_found_again_and_only_their_names_are_lost(site: Site) -> None:
+    site.start()
+    container = site.docker.sleeper()
+    before = site.docker.inspect("busybox")
+    lose_journal(site)
+    site.start()
+    assert site.docker("images", "--quiet", "--no-trunc").lines == [before["Id"]]
+    assert "image found again" in site.engine.log
+    after = site.docker.inspect(before["Id"])
+    names = {"RepoTags", "Metadata", "Size", "VirtualSize"}
+    assert after["Size"] == pytest.approx(before["Size"], rel=0.01)  # measured anew, on the disk
+    assert {key: after[key] for key in after if key not in names} == {
+        key: before[key] for key in before if key not in names
+    }
+    assert site.docker("rmi", before["Id"], ok=False).code != 0  # the container has it
+    go_on(site)
+    site.docker("tag", before["Id"], "busybox")
+    assert site.docker.inspect("busybox")["RepoTags"] == before["RepoTags"]
+    assert site.docker("run", "--rm", "busybox", "echo", "here").out == "here\n"
+    check_alive(site, container)
 
 
 @pytest.mark.parametrize("body", [NO_JSON, OTHER_SHAPE, b"", b"\xff\x00"])

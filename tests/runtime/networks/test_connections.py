@@ -7,6 +7,8 @@ import socket
 import pytest
 import trio
 
+from daemon.actors.firewall import Firewall
+from daemon.actors.firewall_commands import Install, Reconcile, Withdraw
 from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.firewall.ruleset import Change, Ruleset
 from daemon.networks.plans import PublishedPort
@@ -70,6 +72,27 @@ async def test_datagrams_follow_a_port_to_its_next_container(
         assert (await ask(talk, HOST[version], 8080) or "").endswith("red1"), "the test itself is broken"
         await kernel.forget([before], [])
         assert (await ask(talk, HOST[version], 8080) or "").endswith("red2")
+
+
+async def test_the_actor_has_datagrams_follow_a_port_to_its_next_container(
+    kernel: KernelFilter, traffic: Traffic, hosts: Topology, nursery: trio.Nursery, version: int
+) -> None:
+    firewall = Firewall(kernel)
+    await nursery.start(firewall.run)
+    before, after = published("udp", "red1", version), published("udp", "red2", version)
+    await firewall.mailbox.ask(Reconcile(tuple(ALL_BRIDGES), (before,)))
+    traffic.serve("red1", "udp", version, 80, says=" red1")
+    traffic.serve("red2", "udp", version, 80, says=" red2")
+    client = hosts.socket("outside", version, socket.SOCK_DGRAM)
+    client.setblocking(False)
+    with trio.socket.from_stdlib_socket(client) as talk:
+        assert (await ask(talk, HOST[version], 8080) or "").endswith("red1")
+        await firewall.mailbox.ask(Withdraw(ports=(before,)))
+        await firewall.mailbox.ask(Install(ports=(after,)))
+        answer: str | None = ""
+        with trio.fail_after(10):
+            while not (answer or "").endswith("red2"):
+                answer = await ask(talk, HOST[version], 8080)
 
 
 async def test_datagrams_that_were_sent_before_a_port_was_published_are_sent_on_afterwards(

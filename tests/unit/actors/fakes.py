@@ -18,10 +18,11 @@ from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.exec.lifecycle import StartExec
 from daemon.actors.exec.session import ExecRecord
 from daemon.errors import RuntimeFailed
+from daemon.model import HostConfig
 from daemon.networks.records import Lease
 from daemon.runtimes.attach import AttachSession, AttachSocket
 from daemon.runtimes.base import Exit, ProbeOutcome, Run
-from daemon.runtimes.spec.resources import changeable
+from daemon.runtimes.spec.resources import Online, instead_of
 
 TERM: Final = int(signal.SIGTERM)
 KILL: Final = int(signal.SIGKILL)
@@ -210,8 +211,8 @@ class FakeHost(Stages):
             raise RuntimeFailed("resume", "container does not exist")
         self._of.get(record.id, self.process).thaw()  # or the one of an earlier engine
 
-    async def update(self, record: ContainerRecord) -> None:
-        await self.stage("update", changeable(record.host_config))
+    async def update(self, record: ContainerRecord, before: HostConfig) -> None:
+        await self.stage("update", instead_of(before, record.host_config, Online("0-3", "0")))
 
     async def join_network(
         self, record: ContainerRecord, attachments: Attachments, network: str

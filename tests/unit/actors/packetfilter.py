@@ -23,6 +23,7 @@ class FakeFilter:
 
     Attributes:
         seconds: what each transaction takes.
+        forget_seconds: what it takes to forget connections.
         refuses: whether a transaction that has these ports installed is refused.
         left: the ports there are.
         calls: what was asked for and not refused, in order.
@@ -30,6 +31,7 @@ class FakeFilter:
     """
 
     seconds: float = 0.0
+    forget_seconds: float = 0.0
     refuses: Callable[[Collection[PublishedPort]], bool] = _nothing_wrong
     table: dict[tuple[str, tuple[str | int, ...]], Element] | None = None
     calls: list[Ruleset | Change] = attrs.field(factory=list)
@@ -63,7 +65,7 @@ class FakeFilter:
         self.calls.append(change)
 
     async def forget(self, gone: Collection[PublishedPort], new: Collection[PublishedPort]) -> None:
-        await trio.sleep(self.seconds)
+        await trio.sleep(self.forget_seconds)
         self.forgotten.append((set(gone), set(new)))
 
     def flush(self) -> None:

@@ -9,7 +9,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.attachments import Attachments
-from daemon.actors.container.commands import Connect, Disconnect, Rename, Start, Stop
+from daemon.actors.container.commands import Connect, Disconnect, Kill, Rename, Start, Stop
+from daemon.actors.container.memberships import REST_SECONDS
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.container.states import State
 from daemon.actors.mailbox import Promise
@@ -123,16 +124,29 @@ async def test_a_full_disk_takes_back_what_was_joined(at_home: World) -> None:
     assert (at_home.host.stages[-1], networks(container)) == ("leave", (["home"], ["home"]))
 
 
-async def test_who_ends_while_joining_is_left_with_nothing(at_home: World, autojump_clock: MockClock) -> None:
+async def test_what_a_run_left_is_cleared_away_after_a_change_under_way(at_home: World) -> None:
     container = await at_home.running(networks=HOME)
     gate = at_home.host.hold("join")
     promise = await begun(container)
+    await container.mailbox.ask(Kill())
     await wait_all_tasks_blocked()
-    await container.mailbox.ask(Stop())
+    assert "clean_up" not in at_home.host.stages
     gate.set()
     await promise.outcome()
+    await at_home.reaches(container, State.EXITED)
+    assert at_home.host.stages[-1] == "clean_up"
     assert networks(container) == (["home", "web"], [])
-    assert [detail for _, detail in at_home.host.asked("leave")] == ["web"]
+
+
+async def test_a_change_that_hangs_does_not_keep_a_run_from_being_cleared_away(
+    at_home: World, autojump_clock: MockClock
+) -> None:
+    container = await at_home.running(networks=HOME)
+    at_home.host.hold("join")
+    await begun(container)
+    await container.mailbox.ask(Kill())
+    await at_home.reaches(container, State.EXITED)
+    assert at_home.host.asked("clean_up")[0][0] == REST_SECONDS
 
 
 async def test_who_is_being_started_is_connected_once_it_runs(at_home: World) -> None:
@@ -209,6 +223,41 @@ async def test_networks_are_told_a_new_name(at_home: World) -> None:
     await container.mailbox.ask(Rename("shop"))
     await wait_all_tasks_blocked()
     assert [detail for _, detail in at_home.host.asked("rename")] == ["shop"]
+
+
+async def test_a_name_that_the_networks_cannot_be_told_is_the_name_all_the_same(at_home: World) -> None:
+    container = await at_home.running(networks=HOME)
+    at_home.host.faults["rename"] = Failed("the resolver does not listen")
+    await container.mailbox.ask(Rename("shop"))
+    await wait_all_tasks_blocked()
+    assert at_home.logs[-1]["event"] == "networks know the former name"
+    await connect(container)
+    assert networks(container) == (["home", "web"], ["home", "web"])
+
+
+async def test_a_name_given_during_the_start_is_told_once_it_runs(at_home: World) -> None:
+    container = await at_home.created(networks=HOME)
+    gate = at_home.host.hold("create")
+    started = at_home.ask(container, Start(RUNTIMES))
+    await wait_all_tasks_blocked()
+    await container.mailbox.ask(Rename("shop"))
+    await wait_all_tasks_blocked()
+    assert "rename" not in at_home.host.stages
+    gate.set()
+    await started.answer()
+    await wait_all_tasks_blocked()
+    assert [detail for _, detail in at_home.host.asked("rename")] == ["shop"]
+
+
+async def test_networks_hear_nothing_of_who_has_ended(at_home: World) -> None:
+    container = await at_home.running(networks=HOME)
+    gate = at_home.host.hold("clean_up")
+    await container.mailbox.ask(Kill())
+    await container.mailbox.ask(Rename("shop"))
+    await wait_all_tasks_blocked()
+    gate.set()
+    await at_home.reaches(container, State.EXITED)
+    assert "rename" not in at_home.host.stages
 
 
 async def test_what_ended_has_no_place_in_its_record(at_home: World, autojump_clock: MockClock) -> None:

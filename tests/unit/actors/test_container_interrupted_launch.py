@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.commands import Kill, Rename, Start, Stop
+from daemon.actors.container.commands import ForceRemove, Kill, Rename, Start, Stop
+from daemon.actors.container.freezing import LONGEST_PAUSE_SECONDS
 from daemon.actors.container.snapshot import Stored
 from daemon.actors.container.states import State
+from daemon.actors.mailbox import Command
 from daemon.errors import RuntimeFailed
 from daemon.wire import parse_record
 from tests.unit.actors.world import World
@@ -63,3 +68,23 @@ async def test_what_could_not_be_thawed_to_be_killed_is_thawed_by_the_next_kill(
     world.host.faults.clear()
     await container.mailbox.ask(Kill())
     await first.answer()
+
+
+@pytest.mark.parametrize("command", [Kill(), Stop(0), ForceRemove()], ids=lambda one: type(one).__name__)
+async def test_a_thaw_that_failed_is_tried_again_until_what_was_killed_hears_it(
+    world: World, autojump_clock: MockClock, command: Command[None]
+) -> None:
+    container = await world.paused()
+    world.host.faults["thaw"] = RuntimeFailed("resume", "not now")
+    asked = world.ask(container, command)
+    await trio.sleep(100)
+    assert asked.pending
+    tries = [at for at, _ in world.host.asked("thaw")]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert pauses[:3] == [0.25, 0.5, 1.0]
+    assert max(pauses) == pauses[-1] == LONGEST_PAUSE_SECONDS
+    world.host.faults.clear()
+    await asked.answer()
+    count = len(world.host.asked("thaw"))
+    await trio.sleep(100)
+    assert len(world.host.asked("thaw")) == count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.actors.container.attachments import Attachments
-from daemon.actors.container.networking.naming import asker, names_of
+from daemon.actors.container.networking.naming import asker, names_of, resolv_conf_of_host
 from daemon.model import EndpointConfig
 from tests.unit.actors.attaching import a_place, in_networks
 
@@ -39,3 +39,7 @@ def test_who_has_no_way_out_asks_nobody_else() -> None:
     found = asker(in_networks({"inside": EndpointConfig()}), attachments, SANDBOX, OF_HOST)
     assert found is not None
     assert found.servers == ()
+
+
+def test_a_host_without_name_servers_is_no_obstacle(tmp_path: Path) -> None:
+    assert resolv_conf_of_host(tmp_path / "resolv.conf") == ""

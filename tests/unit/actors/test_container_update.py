@@ -9,12 +9,15 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.actor import Container
+from daemon.actors.container.actor import Container, as_record
 from daemon.actors.container.admission.updates import updated
-from daemon.actors.container.commands import ForceRemove, Start, Stop, Update
+from daemon.actors.container.commands import ForceRemove, Restart, Start, Stop, Update
+from daemon.actors.container.reports import CleanedUp
+from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import State
 from daemon.actors.mailbox import Promise
 from daemon.errors import Conflict, EngineError, Failed, InvalidParameter, NotImplementedHere, RuntimeFailed
+from daemon.journal import Transaction
 from daemon.model import HostConfig, RestartPolicy
 from daemon.runtimes.spec.inputs import HostFacts
 from tests.unit.actors.restarts import BETWEEN, between_runs, starts, written
@@ -152,6 +155,104 @@ async def test_a_refusal_of_the_runtime_changes_nothing(world: World) -> None:
     assert (container.snapshot.record.host_config.cpu_shares, world.actions) == (0, ["start"])
 
 
+TAKEN_BACK: Final = {"cpu": {"shares": 1024}}  # as the kernel has it by itself
+DOUBT: Final = attrs.evolve(ADMITTED, cpu_shares=9)
+
+
+async def test_before_a_limit_is_changed_it_is_written_that_it_may_be(world: World) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    promise = await begun(container, cpu_shares=9)
+    await wait_all_tasks_blocked()
+    assert (written(world).may_obey, written(world).record.host_config) == (DOUBT, ADMITTED)
+    updating.set()
+    await promise.outcome()
+    assert (written(world).may_obey, written(world).record.host_config) == (None, DOUBT)
+
+
+async def test_what_was_refused_half_way_is_taken_back(world: World) -> None:
+    container = await running(world)
+    world.host.faults["update"] = RuntimeFailed("crun update", "device or resource busy")
+    with pytest.raises(Failed):
+        await update(container, cpu_shares=9)
+    assert [limits for _, limits in world.host.asked("update")] == [{"cpu": {"shares": 9}}, TAKEN_BACK]
+    assert written(world).may_obey == DOUBT  # that was refused as well
+    world.host.faults.clear()
+    await update(container, restart_policy=RestartPolicy("always"))
+    assert [limits for _, limits in world.host.asked("update")[2:]] == [TAKEN_BACK]
+    assert written(world).may_obey is None
+
+
+async def test_what_cannot_be_written_is_taken_back(world: World) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    promise = await begun(container, cpu_shares=9)
+    await wait_all_tasks_blocked()
+    world.ledger.fails = Failed("full")
+    updating.set()
+    with pytest.raises(Failed, match="full"):
+        await promise.outcome()
+    assert [limits for _, limits in world.host.asked("update")] == [{"cpu": {"shares": 9}}, TAKEN_BACK]
+    assert container.snapshot.record.host_config == ADMITTED
+    world.ledger.fails = None
+    await update(container, cpu_shares=7)  # which makes sure of the record first
+    assert [limits for _, limits in world.host.asked("update")[2:]] == [TAKEN_BACK, {"cpu": {"shares": 7}}]
+    assert written(world).may_obey is None
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED, State.RESUMING])
+async def test_a_new_engine_takes_back_what_an_old_one_had_not_finished(world: World, state: State) -> None:
+    run = world.host.make_process()
+    record = attrs.evolve(a_record(**WHOLE), runtime=RUNTIMES.lock("crun"))
+    found = ContainerSnapshot(record, state, run, started_ns=1, may_obey=DOUBT).stored()
+    world.containers.recover([found])
+    await wait_all_tasks_blocked()
+    assert [limits for _, limits in world.host.asked("update")] == [TAKEN_BACK]
+    assert written(world).may_obey is None
+
+
+async def test_a_runtime_that_refuses_is_asked_again_by_the_next_engine(world: World) -> None:
+    run = world.host.make_process()
+    record = attrs.evolve(a_record(**WHOLE), runtime=RUNTIMES.lock("crun"))
+    found = ContainerSnapshot(record, State.RUNNING, run, started_ns=1, may_obey=DOUBT)
+    await world.ledger.commit(Transaction(put=(as_record(found),)))
+    world.host.faults["update"] = RuntimeFailed("crun update", "device or resource busy")
+    world.containers.recover([found.stored()])
+    await wait_all_tasks_blocked()
+    assert written(world).may_obey == DOUBT
+    assert [log["event"] for log in world.logs] == ["limits may not be as recorded"]
+
+
+async def test_a_crash_of_the_actor_takes_back_what_it_was_at(
+    world: World, autojump_clock: MockClock
+) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    await begun(container, cpu_shares=9)
+    await wait_all_tasks_blocked()
+    await container.mailbox.tell(CleanedUp())  # which nobody expects
+    await trio.sleep(1)
+    updating.set()
+    await wait_all_tasks_blocked()
+    assert world.host.asked("update")[-1][1] == TAKEN_BACK
+    assert written(world).may_obey is None
+
+
+async def test_a_change_that_outlives_its_run_does_not_touch_the_next(
+    world: World, autojump_clock: MockClock
+) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    promise = await begun(container, cpu_shares=9)
+    await container.mailbox.ask(Stop(10))
+    await promise.outcome()  # whoever does not run has nothing to obey
+    updating.set()
+    await container.mailbox.ask(Start(RUNTIMES))
+    await wait_all_tasks_blocked()
+    assert len(world.host.asked("update")) == 1
+    assert (written(world).may_obey, written(world).record.host_config.cpu_shares) == (None, 9)
+
+
 async def test_options_that_conflict_are_refused_by_name(world: World) -> None:
     container = await running(world)
     with pytest.raises(Conflict, match=f"Cannot update container {container.id}: Memory limit should"):
@@ -171,6 +272,19 @@ async def test_of_two_at_the_same_time_the_later_one_holds(world: World) -> None
     assert container.snapshot.record.host_config.cpu_shares == 9
 
 
+async def test_one_whose_client_leaves_before_its_turn_is_not_carried_out(world: World) -> None:
+    container = await running(world)
+    updating = world.host.hold("update")
+    first, second = [await begun(container, cpu_shares=shares) for shares in (8, 9)]
+    with trio.move_on_after(0):
+        await second.outcome()
+    updating.set()
+    await first.outcome()
+    await wait_all_tasks_blocked()
+    assert len(world.host.asked("update")) == 1
+    assert container.snapshot.record.host_config.cpu_shares == 8
+
+
 async def test_an_update_waits_for_a_launch_which_has_read_what_there_was(world: World) -> None:
     container = await created(world)
     creating = world.host.hold("create")
@@ -188,11 +302,13 @@ async def test_a_process_started_meanwhile_obeys_too(world: World, autojump_cloc
     container = await running(world)
     updating = world.host.hold("update")
     promise = await begun(container, cpu_shares=9)
-    await container.mailbox.ask(Stop(10))
-    await container.mailbox.ask(Start(RUNTIMES))
+    starting = world.ask(container, Restart(10, runtimes=RUNTIMES))
+    await starting.answer()
     updating.set()
     await promise.outcome()
-    assert len(world.host.asked("update")) == 2
+    assert container.snapshot.record.host_config.cpu_shares == 9
+    assert world.host.asked("update")[-1][1] == {"cpu": {"shares": 9}}
+    assert written(world).may_obey is None
 
 
 async def test_a_runtime_that_hangs_keeps_nobody_from_removing_it(
@@ -202,8 +318,8 @@ async def test_a_runtime_that_hangs_keeps_nobody_from_removing_it(
     world.host.hold("update")
     promise = await begun(container, cpu_shares=9)
     await container.mailbox.ask(ForceRemove())
-    with pytest.raises(EngineError, match="stopped looking after"):
-        await promise.outcome()
+    await wait_all_tasks_blocked()
+    assert promise.answered  # that it is done or refused, as the one or the other came first
 
 
 async def test_what_is_being_removed_cannot_be_updated(world: World) -> None:

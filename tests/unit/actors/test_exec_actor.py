@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 import trio
@@ -82,14 +83,61 @@ async def test_a_detached_session_is_never_connected(world: World) -> None:
     assert stdio.connection is None
 
 
-async def test_what_runs_is_in_the_journal_and_nothing_else(world: World) -> None:
+async def test_a_session_is_in_the_journal_as_long_as_it_can_be_inspected(
+    world: World, autojump_clock: MockClock
+) -> None:
     session = await created(world)
-    assert world.ledger.records("exec") == []
+    assert world.ledger.records("exec") == [as_record(session.snapshot)]
     await session.mailbox.ask(StartExec())
     assert world.ledger.records("exec") == [as_record(session.snapshot)]
+    world.exec_host.process.end(7)
+    await reaches(session, State.EXITED)
+    assert world.ledger.records("exec") == [as_record(session.snapshot)]
+    await trio.sleep(KEEP_SECONDS + 1)
+    assert world.ledger.records("exec") == []
+
+
+async def test_making_a_session_is_one_commit_and_a_start_with_an_end_are_two_more(world: World) -> None:
+    container = await world.running()
+    before = len(world.ledger.history)
+    session = await world.execs.create(container, ECHO)
+    assert len(world.ledger.history) == before + 1
+    await session.mailbox.ask(StartExec())
     world.exec_host.process.end(0)
     await reaches(session, State.EXITED)
-    assert world.ledger.records("exec") == []
+    assert len(world.ledger.history) == before + 3
+
+
+async def test_whoever_leaves_while_a_session_is_written_does_not_hide_it(world: World) -> None:
+    container = await world.running()
+    world.ledger.gate = trio.Event()
+
+    async def create() -> None:
+        with asker:
+            await world.execs.create(container, ECHO)
+
+    asker = trio.CancelScope()
+    world.nursery.start_soon(create)
+    await wait_all_tasks_blocked()
+    asker.cancel()
+    await wait_all_tasks_blocked()
+    world.ledger.gate.set()
+    await wait_all_tasks_blocked()
+    assert [as_record(session.snapshot) for session in world.execs] == world.ledger.records("exec") != []
+
+
+async def test_a_full_disk_keeps_the_record_of_a_session_and_not_the_session(
+    world: World, autojump_clock: MockClock
+) -> None:
+    session = await started(world)
+    world.exec_host.process.end(0)
+    await reaches(session, State.EXITED)
+    world.ledger.fails = Failed("full")
+    await trio.sleep(KEEP_SECONDS + 1)
+    with pytest.raises(NotFound):
+        world.execs.resolve(session.id)
+    assert len(world.ledger.records("exec")) == 1
+    assert [log["reason"] for log in world.logs if log["log_level"] == "warning"] == ["full"]
 
 
 @pytest.mark.parametrize(
@@ -301,6 +349,39 @@ async def test_a_new_engine_watches_what_an_old_one_started(world: World) -> Non
     assert (await reaches(session, State.EXITED)).exit_code == 3
 
 
+async def test_a_new_engine_starts_what_was_made_under_an_old_one(world: World) -> None:
+    container = await world.running()
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO)])
+    session = world.execs.resolve("e" * 64)
+    assert session.snapshot.state is State.CREATED
+    assert (await session.mailbox.ask(StartExec())).connection is not None
+
+
+@pytest.mark.parametrize("elapsed", [0, KEEP_SECONDS - 10, -1000], ids="{} s ago".format)
+async def test_a_new_engine_still_knows_how_a_session_ended(
+    world: World, autojump_clock: MockClock, elapsed: int
+) -> None:
+    container = await world.running()
+    ended_ns = time.time_ns() - elapsed * 10**9
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO, Run(1, 1, 1, 1), 7, ended_ns)])
+    await wait_all_tasks_blocked()
+    assert world.execs.resolve("e" * 64).snapshot.exit_code == 7
+    await trio.sleep(min(KEEP_SECONDS - elapsed, KEEP_SECONDS) + 1)
+    with pytest.raises(NotFound):
+        world.execs.resolve("e" * 64)
+
+
+async def test_a_new_engine_forgets_what_ended_long_ago(world: World) -> None:
+    container = await world.running()
+    long_ago = ExecRecord("e" * 64, container.id, ECHO, Run(1, 1, 1, 1), 7, 1)
+    await world.ledger.commit(Transaction(put=(as_record(ExecSnapshot(long_ago)),)))
+    world.execs.recover([long_ago])
+    await wait_all_tasks_blocked()
+    with pytest.raises(NotFound):
+        world.execs.resolve("e" * 64)
+    assert world.ledger.records(KIND) == []
+
+
 async def test_a_session_whose_container_is_gone_is_not_taken_up(world: World) -> None:
     doomed = ExecSnapshot(ExecRecord("e" * 64, "0" * 64, ECHO, Run(1, 1, 1, 1)))
     await world.ledger.commit(Transaction(put=(as_record(doomed),)))
@@ -319,6 +400,7 @@ async def test_a_session_that_was_never_started_goes_with_its_container(world: W
         world.execs.resolve(session.id)
     with pytest.raises(NotFound):
         await session.mailbox.ask(StartExec())
+    assert world.ledger.records(KIND) == []
 
 
 async def test_output_that_nobody_takes_does_not_keep_a_session_from_ending(

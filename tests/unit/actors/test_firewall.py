@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.firewall import LIMIT_SECONDS, Firewall
@@ -152,6 +153,10 @@ async def test_without_anything_wanted_there_is_no_table(firewall: Firewall, ker
     await firewall.mailbox.ask(Install((RED,), (port(80),)))
     await firewall.mailbox.ask(Withdraw(("red",), (port(80),)))
     assert kernel.table is None
+    with capture_logs() as logs:
+        await firewall.mailbox.ask(Install((RED,), (port(80),)))
+    assert logs == []
+    assert kernel.elements == set(of_all([RED], [port(80)]))
 
 
 async def test_a_transaction_that_hangs_is_answered_and_what_comes_next_makes_up_for_it(
@@ -186,7 +191,7 @@ async def test_connections_to_what_was_withdrawn_are_forgotten_all_at_once(
 ) -> None:
     ports = tuple(port(number) for number in range(1, 11))
     await firewall.mailbox.ask(Install((RED,), ports))
-    kernel.seconds = 1
+    kernel.seconds = kernel.forget_seconds = 1
     await _together(firewall, *(Withdraw(ports=(one,)) for one in ports))
     await trio.sleep(5)
     assert set().union(*(gone for gone, _ in kernel.forgotten)) == set(ports)
@@ -214,15 +219,12 @@ async def test_a_container_that_started_again_meanwhile_keeps_its_connections(
     firewall: Firewall, kernel: FakeFilter, autojump_clock: MockClock
 ) -> None:
     await firewall.mailbox.ask(Install((RED,), (port(80), port(81))))
-    kernel.seconds = 1
-    await _together(
-        firewall,
-        Repair(),
-        Withdraw(ports=(port(80),)),
-        Withdraw(ports=(port(81),)),
-        Install(ports=(port(80),)),
-    )
-    await trio.sleep(5)
+    kernel.forget_seconds = 10
+    for number in (81, 80):
+        await firewall.mailbox.ask(Withdraw(ports=(port(number),)))
+        await wait_all_tasks_blocked()
+    await firewall.mailbox.ask(Install(ports=(port(80),)))
+    await trio.sleep(60)
     assert kernel.forgotten == [({port(81)}, set())]
 
 

@@ -36,6 +36,7 @@ ANSWERED_REPORTS: Final = (  # whoever of the engine makes them waits for these
     reports.Started,
     commands.StartAgain,
     commands.Revive,
+    reports.Updating,
     reports.Updated,
     reports.Connected,
     reports.Disconnected,
@@ -54,7 +55,7 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     commands.Disconnect: commands.Disconnect("web"),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
-ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP)  # of an earlier incarnation: only recovery has them
+ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP, Effect.OBEY)  # only recovery has them
 
 
 def _ids(pair: tuple[State, type]) -> str:

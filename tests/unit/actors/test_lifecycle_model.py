@@ -53,6 +53,7 @@ BEGINS: Final[Mapping[Effect, str]] = {
     Effect.GIVE_UP: "giving up",
     Effect.FREEZE: "freezing",
     Effect.THAW: "thawing",
+    Effect.THAW_AGAIN: "thawing again",
     Effect.CLEAN_UP: "clearing",
     Effect.BACK_OFF: "backing off",
     Effect.DELETE: "deleting",
@@ -69,6 +70,7 @@ REPORTS: Final[Mapping[str, Mapping[type, str | None]]] = {
     "giving up": {LaunchFailed: None},
     "freezing": {Frozen: None, FreezeFailed: None},
     "thawing": {Thawed: None, ThawFailed: None},
+    "thawing again": {Thawed: None},
     "clearing": {CleanedUp: None},
     "deleting": {Deleted: None, DeleteFailed: None},
     "waiting": {GraceExpired: None},
@@ -93,7 +95,7 @@ class Situation:
         tasks = set(self.tasks) - {task} | ({goes_on_as} if goes_on_as else set())
         tasks |= {BEGINS[effect] for effect in effects if effect in BEGINS}
         if Effect.CLEAN_UP in effects:
-            tasks -= {"waiting", "freezing", "thawing"}  # they end with the run
+            tasks -= {"waiting", "freezing", "thawing", "thawing again"}  # they end with the run
         if Effect.END_BACK_OFF in effects:
             tasks.discard("backing off")
         return Situation(target, frozenset(tasks))
@@ -125,7 +127,10 @@ def explore(start: Situation) -> set[Situation]:
 STARTS: Final = [
     Situation(State.CONFIGURED),
     Situation(State.DEAD),
-    *(Situation(state, frozenset(BEGINS[effect] for effect in effects)) for state, effects in RESUME.items()),
+    *(
+        Situation(state, frozenset(BEGINS[effect] for effect in effects if effect in BEGINS))
+        for state, effects in RESUME.items()
+    ),
 ]
 
 

@@ -73,3 +73,9 @@ def test_a_network_may_say_where_the_host_answers() -> None:
     assert wish.host_address == ip_address("127.0.0.1")
     (wish,) = wanted_ports(RECORD, Attachments((a_place("web"),)), record_of)
     assert wish.host_address is None
+
+
+def test_where_the_host_answers_is_said_by_the_network_that_ports_lead_into() -> None:
+    attachments = Attachments((a_place("local"), a_place("api", "eth1", address="172.19.0.2/16")))
+    (wish,) = wanted_ports(RECORD, attachments, record_of)
+    assert wish.host_address is None

@@ -10,6 +10,7 @@ from daemon import __version__
 from daemon.actors.configuration.actor import LiveConfiguration, Refusal
 from daemon.actors.configuration.value import Configuration, changes
 from daemon.actors.engine import Engine
+from daemon.actors.published import Cell
 from daemon.api.app import Application, make_app
 from daemon.api.docker import swarm, system
 from daemon.api.docker.info import FEATURES, registry_config
@@ -54,6 +55,7 @@ class FakeEngine:
     images: tuple[str, ...]
     graph_driver: FakeDriver
     host: HostFacts
+    objections: Cell[tuple[str, ...]] = attrs.field(factory=lambda: Cell(()))
 
     @property
     def configuration(self) -> Configuration:
@@ -68,10 +70,9 @@ def live() -> LiveConfiguration:
     return a_live_configuration(settings, RuntimeTable({"crun": crun, "mine": mine}, "crun"))
 
 
-@pytest.fixture
-def app(live: LiveConfiguration) -> Application:
+def an_engine(live: LiveConfiguration) -> FakeEngine:
     states = [(True, False), (True, True), (False, False), (False, False)]
-    engine = FakeEngine(
+    return FakeEngine(
         id="the-engine",
         live=live,
         containers=tuple(FakeContainer(Shown(running, paused)) for running, paused in states),
@@ -79,7 +80,11 @@ def app(live: LiveConfiguration) -> Application:
         graph_driver=FakeDriver(),
         host=HostFacts(2, {}, frozenset(), (6, 1), 4),
     )
-    return make_app(cast("Engine", engine), [system.routes, swarm.routes])
+
+
+@pytest.fixture
+def app(live: LiveConfiguration) -> Application:
+    return make_app(cast("Engine", an_engine(live)), [system.routes, swarm.routes])
 
 
 async def get(app: Application, path: str) -> Any:
@@ -150,6 +155,13 @@ async def test_info_shows_runtimes_as_configured_and_what_they_tell(
 
 async def test_info_warns_of_nothing_that_is_in_order(app: Application) -> None:
     assert not [text for text in (await get(app, "/info"))["Warnings"] if "configuration" in text]
+
+
+async def test_info_warns_of_firewalls_that_stand_in_the_way(live: LiveConfiguration) -> None:
+    engine = an_engine(live)
+    engine.objections.publish(("chain FORWARD drops",))
+    app = make_app(cast("Engine", engine), [system.routes])
+    assert "WARNING: chain FORWARD drops" in (await get(app, "/info"))["Warnings"]
 
 
 async def test_info_warns_of_a_reload_that_was_refused(app: Application, live: LiveConfiguration) -> None:

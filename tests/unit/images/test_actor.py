@@ -8,9 +8,10 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
-from daemon.actors.image_actor import ImagesActor
-from daemon.actors.image_commands import Delete, NoteSaved, Prune, Record, Removed, Tag
+from daemon.actors.image_actor import JOBS_AT_ONCE, ImagesActor
+from daemon.actors.image_commands import Delete, Load, NoteSaved, Prune, Record, Removed, Tag
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
 from daemon.errors import Conflict, Failed, NotFound, Unavailable
@@ -19,6 +20,7 @@ from daemon.images import references
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
 from daemon.images.loading import Brought
+from daemon.images.spool import new_spool
 from daemon.journal import Event, Hold, Transaction
 from daemon.journal import Record as JournalRecord
 from daemon.wire import parse_record
@@ -208,7 +210,56 @@ async def test_an_actor_that_ends_answers_what_it_has_taken(tmp_path: Path) -> N
         await nursery.start(ImagesActor(images, StuckLedger()).run)
         nursery.start_soon(_cancel_when_blocked, nursery.cancel_scope)
         with pytest.raises(Unavailable), trio.CancelScope(shield=True):
-            await images.mailbox.ask(Record((tars.brought("a"),), "load"))
+            await images.mailbox.ask(NoteSaved(()))
+
+
+async def test_a_load_whose_client_left_before_its_turn_is_not_begun(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    images = make_images(tmp_path, {})
+    actor = ImagesActor(images, FakeLedger())
+    await images.recover(FakeLedger())
+    await nursery.start(actor.run)
+    others = range(JOBS_AT_ONCE)
+    for other in others:
+        await actor._room.acquire_on_behalf_of(other)
+    spool = new_spool(tmp_path)
+    with trio.CancelScope() as client:
+        nursery.start_soon(_cancel_when_waited_for, client)
+        await images.mailbox.ask(Load(spool))
+    for other in others:
+        actor._room.release_on_behalf_of(other)
+    await wait_all_tasks_blocked()
+    assert (spool.claimed, images.mailbox.unanswered) == (False, [])
+    nursery.cancel_scope.cancel()
+
+
+async def _cancel_when_waited_for(scope: trio.CancelScope) -> None:
+    await wait_all_tasks_blocked()
+    scope.cancel()
+
+
+async def test_what_is_being_written_when_the_actor_ends_is_shown(tmp_path: Path) -> None:
+    images, ledger = make_images(tmp_path, {}), FakeLedger(gate=trio.Event())
+    await images.recover(ledger)
+    async with trio.open_nursery() as nursery:
+        actor = await nursery.start(_a_life, images, ledger)
+        nursery.start_soon(images.mailbox.ask, Record((tars.brought("a", "a:1"),), "load"))
+        await trio.testing.wait_all_tasks_blocked()
+        actor.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert ledger.gate is not None
+        ledger.gate.set()
+    assert [image.id for image in images] == [record.id for record in ledger.records("image")] != []
+
+
+async def _a_life(
+    images: Images, ledger: FakeLedger, *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ImagesActor(images, ledger).run)
+            task_status.started(scope)
 
 
 async def _cancel_when_blocked(scope: trio.CancelScope) -> None:

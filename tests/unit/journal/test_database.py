@@ -80,7 +80,7 @@ async def test_a_file_of_a_newer_engine_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '99'")
     connection.close()
-    with pytest.raises(Failed, match="schema version 99 and this engine knows 2"):
+    with pytest.raises(Failed, match="schema version 99 and this engine knows 3"):
         async with open_journal(path):
             pass
     assert set(modes(tmp_path)) == {"journal.db", "journal.db.lock"}

@@ -122,3 +122,61 @@ def test_an_engine_that_starts_holds_again_what_it_can(ports: HostPorts, loopbac
         (problem,) = ports.hold("a", [mine, lost])
     assert "41001" in problem
     assert not free(loopback, 41000)
+
+
+def test_a_port_that_others_have_too_is_the_containers_until_it_gives_it_back(
+    ports: HostPorts, loopback: IPv4Address
+) -> None:
+    lost = PublishedPort("tcp", loopback, 41001, OWN, 80)
+    with socket.socket() as other:
+        other.bind((str(loopback), 41001))
+        ports.hold("a", [lost])
+    assert ports.of("a") == (lost,)  # or nobody would take it from the firewall again
+    ports.release("a")
+    assert ports.of("a") == ()
+
+
+def test_a_port_of_our_choice_is_chosen_again_for_the_same_port(
+    ports: HostPorts, loopback: IPv4Address
+) -> None:
+    (before,) = ports.claim("a", [wish(loopback)], [OWN])
+    ports.claim("b", [wish(loopback)], [OWN])
+    (after,) = ports.claim("a", [wish(loopback)], [ip_address("172.18.0.2")])
+    assert after.host_port == before.host_port
+
+
+def test_a_port_is_not_kept_against_the_wish(ports: HostPorts, loopback: IPv4Address) -> None:
+    ports.claim("a", [wish(loopback, 41003)], [OWN])
+    (after,) = ports.claim("a", [wish(loopback, 41000, 41001)], [OWN])
+    assert after.host_port == 41000
+
+
+def served(address: object, port: int) -> None:
+    """Serve one connection and end, so that the kernel remembers it for a minute (TIME_WAIT)."""
+    place = str(address), port
+    with socket.create_server(place) as server, socket.create_connection(place) as client:
+        server.accept()[0].close()
+        assert client.recv(1) == b""
+
+
+def test_a_server_that_has_just_ended_is_not_in_the_way(ports: HostPorts, loopback: IPv4Address) -> None:
+    served(loopback, 41002)
+    assert not free(loopback, 41002)
+    ports.claim("a", [wish(loopback, 41002)], [OWN])
+    with pytest.raises(InUse, match="port is already allocated"):
+        ports.claim("b", [wish(loopback, 41002)], [OWN])
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server((str(loopback), 41002))
+
+
+def test_a_server_that_listens_is_in_the_way(ports: HostPorts, loopback: IPv4Address) -> None:
+    with (
+        socket.create_server((str(loopback), 41003)),
+        pytest.raises(InUse, match="address already in use"),
+    ):
+        ports.claim("a", [wish(loopback, 41003)], [OWN])
+
+
+def test_a_port_at_an_address_of_a_version_that_the_container_lacks_is_refused(ports: HostPorts) -> None:
+    with pytest.raises(Failed, match="cannot publish port 80/tcp at ::: the container has no IPv6 address"):
+        ports.claim("a", [wish("::", 41000)], [OWN])

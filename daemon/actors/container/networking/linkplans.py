@@ -11,7 +11,7 @@ from daemon.actors.container.attachments import Attachment, Attachments, ranked
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.networks.plans import Address, LinkPlan
 from daemon.networks.ports import PortWish, port_wishes
-from daemon.networks.records import NetworkRecord
+from daemon.networks.records import Lease, NetworkRecord
 
 HOST_END: Final = "ls"  # a link's end on the host is called so, and 13 digits of its endpoint's id
 HOST_END_DIGITS: Final = 13
@@ -52,11 +52,7 @@ def published_at(
     They are those of the bridge by which it leaves, or of the first that has any: nothing is published into
     other kinds of networks, nor into internal ones.
     """
-    bridges = [
-        found.lease
-        for found in ranked(attachments.networks, record.networks)
-        if found.lease.driver == "bridge" and not record_of(found.lease.network_id).internal
-    ]
+    bridges = _open_bridges(record, attachments, record_of)
     addresses = [interface.ip for lease in bridges for interface in lease.interfaces]
     families = ([address for address in addresses if address.version == version] for version in (4, 6))
     return tuple(family[0] for family in families if family)
@@ -66,9 +62,17 @@ def wanted_ports(
     record: ContainerRecord, attachments: Attachments, record_of: RecordOf
 ) -> tuple[PortWish, ...]:
     """Return what is to be published; a port without an address of the host is where its network says."""
-    bindings = [record_of(found.lease.network_id).host_binding for found in attachments.networks]
-    binding = next((found for found in bindings if found is not None), None)
+    bridges = _open_bridges(record, attachments, record_of)
+    binding = record_of(bridges[0].network_id).host_binding if bridges else None
     return tuple(
         attrs.evolve(wish, host_address=binding) if wish.host_address is None else wish
         for wish in port_wishes(record.config, record.host_config)
     )
+
+
+def _open_bridges(record: ContainerRecord, attachments: Attachments, record_of: RecordOf) -> list[Lease]:
+    return [
+        found.lease
+        for found in ranked(attachments.networks, record.networks)
+        if found.lease.driver == "bridge" and not record_of(found.lease.network_id).internal
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from daemon.networks.linking import parse_link
 from daemon.networks.plans import Asker, Membership
 
 SHORT_ID: Final = 12
+HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 
 @attrs.frozen
@@ -39,9 +40,17 @@ class NetworkFacts:
     sandbox: Path | None = None
 
 
-def asks_resolver(networks: Mapping[str, EndpointConfig]) -> bool:
+def asks_resolver(networks: Iterable[str]) -> bool:
     """Tell whether any of a container's networks has names: all but the predefined ones."""
     return any(name not in PREDEFINED for name in networks)
+
+
+def resolv_conf_of_host(path: Path = HOST_RESOLV_CONF) -> str:
+    """Return the host's file of name servers, "" if it has none: that is no reason not to run anything."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def names_of(record: ContainerRecord, wish: EndpointConfig | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ its record keeps; nothing here remembers anything else of it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ import structlog
 from daemon.actors.concurrent import all_of
 from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
 from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
-from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver
+from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver, resolv_conf_of_host
 from daemon.actors.container.networking.wiring import (
     Background,
     KnownNetworks,
@@ -28,7 +29,7 @@ from daemon.actors.container.networking.wiring import (
 )
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Join, Leave
-from daemon.errors import EngineError
+from daemon.errors import Conflict, EngineError, NotFound
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts, InUse
 from daemon.networks.linking import parse_link
@@ -37,7 +38,6 @@ from daemon.networks.records import NetworkRecord
 from daemon.runtimes.stages import stage
 
 LOG: Final = structlog.get_logger(__name__)
-HOST_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 BRIDGE: Final = "bridge"
 
 
@@ -117,33 +117,48 @@ class ContainerNetworks:
             EngineError: something could not be undone; everything else is.
 
         """
-        with stage("leaving networks"):
-            await all_of(
-                partial(self.forget_names, record),
-                partial(self.unpublish, self.ports.of(record.id)),
-                partial(self.sandboxes.remove, self.sandbox(record.id)),
-                partial(self._vacate, record.id),
-            )
-        self.ports.release(record.id)
+        try:
+            with stage("leaving networks"):
+                await all_of(
+                    partial(self.forget_names, record),
+                    partial(self.unpublish, self.ports.of(record.id)),
+                    partial(self.sandboxes.remove, self.sandbox(record.id)),
+                    partial(self._vacate, record.id),
+                )
+        finally:
+            self.ports.release(record.id)
 
     async def _vacate(self, container_id: str) -> None:
         for network in self.networks:
             if container_id in network.snapshot.endpoints:
                 await network.mailbox.ask(Leave(container_id))
 
-    def facts(self, record: ContainerRecord, attachments: Attachments) -> NetworkFacts:
-        """Return what the container's own files are to say.
+    def links(self, record: ContainerRecord) -> tuple[tuple[str, str], ...]:
+        """Return address and names of each container that this one is linked to.
 
         Raises:
-            NotFound: a container it is linked to is gone.
+            NotFound: one is gone.
             Conflict: one does not run.
 
         """
-        links = record.host_config.links or () if record.host_config.network_mode == BRIDGE else ()
+        return tuple(self._link(text) for text in _linked_to(record))
+
+    def links_left(self, record: ContainerRecord) -> tuple[tuple[str, str], ...]:
+        """Return the same of those that run still: whoever runs already goes on without the others."""
+        found = []
+        for text in _linked_to(record):
+            with suppress(NotFound, Conflict):
+                found.append(self._link(text))
+        return tuple(found)
+
+    def facts(
+        self, record: ContainerRecord, attachments: Attachments, links: tuple[tuple[str, str], ...]
+    ) -> NetworkFacts:
+        """Return what the container's own files are to say."""
         return NetworkFacts(
             tuple(str(address) for address in attachments.addresses),
             self.host_gateways(),
-            tuple(self._link(text) for text in links),
+            links,
             asks_resolver(record.networks),
             Path(attachments.sandbox) if attachments.sandbox else None,
         )
@@ -187,6 +202,7 @@ class ContainerNetworks:
         wishes = wanted_ports(record, attachments, self.record_of)
         addresses = published_at(record, attachments, self.record_of)
         if not addresses:
+            self.ports.release(record.id)
             return ()
         while True:
             try:
@@ -220,11 +236,14 @@ class ContainerNetworks:
     async def forget_names(self, record: ContainerRecord) -> None:
         """Have a container's names known no more, if any of its networks has names.
 
+        It may be in one that its record does not have any more, from which it was taken while it ended.
+
         Raises:
             Failed: the resolver does not listen.
 
         """
-        if asks_resolver(record.networks):
+        places = [one.record.name for one in self.networks if record.id in one.snapshot.endpoints]
+        if asks_resolver((*record.networks, *places)):
             await self.names.drop(record.id)
 
     async def tell(self, record: ContainerRecord, attachments: Attachments) -> None:
@@ -234,7 +253,12 @@ class ContainerNetworks:
             Failed: the resolver does not listen.
 
         """
-        found = asker(record, attachments, self.sandbox(record.id), HOST_RESOLV_CONF.read_text())
+        found = asker(record, attachments, self.sandbox(record.id), resolv_conf_of_host())
         if found is not None:
             with stage("telling the resolver"):
                 await self.names.put(found)
+
+
+def _linked_to(record: ContainerRecord) -> tuple[str, ...]:
+    """Return the links that are lines of a file: on other networks than the bridge they are names."""
+    return tuple(record.host_config.links or ()) if record.host_config.network_mode == BRIDGE else ()

@@ -83,6 +83,10 @@ class Box:
         os.mkfifo(self.directory / f"session.{key}")
         return ["sh", "-c", SESSION.format(key=key)]
 
+    def runs(self) -> int:
+        """Return how many runs have begun."""
+        return len((self.directory / "runs").read_text().splitlines())
+
     def printed(self) -> dict[int, int]:
         """Return, for each run that has said so, how many lines it has printed at least."""
         found = {}

@@ -18,7 +18,8 @@ from typing import Any, Final
 import attrs
 
 from tests.clients.http_api import SECONDS, Answer, Api
-from tests.clients.restarts.crash.box import Box
+from tests.clients.restarts.crash.box import Box, Unheard
+from tests.clients.restarts.crash.chronicle import NotedApi
 from tests.clients.restarts.crash.model import GONE, KILLED, Subject
 
 SUBJECTS: Final = 2  # of one client
@@ -43,6 +44,8 @@ def hijacked(client: Client, path: str, body: bytes = b"") -> Generator[socket.s
     """
     head = f"POST {path} HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    note = client.api.chronicle.note
+    note(f"POST {path}, to be hijacked")
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SECONDS)
@@ -50,7 +53,9 @@ def hijacked(client: Client, path: str, body: bytes = b"") -> Generator[socket.s
             connection.sendall(head.encode() + body)
             if not connection.recv(1):
                 raise EngineDied
+            note(f"POST {path} has been answered")
             yield connection
+            note(f"POST {path} is over")
     except TimeoutError as error:
         raise AssertionError(f"{path} hangs") from error
     except OSError as error:
@@ -77,7 +82,7 @@ class Client:
     """One client; `kinds` are those of the containers that it makes, `ever` all it has made, by key."""
 
     number: int
-    api: Api
+    api: NotedApi
     dice: random.Random
     boxes: Path
     kinds: tuple[str, ...] = KINDS
@@ -136,6 +141,16 @@ class Client:
         """Return a name that none of the client's containers has or may have."""
         taken = {name for subject in self.subjects for name in (*subject.names, subject.name)}
         return self.dice.choice([name for x in NAMES if (name := f"c{self.number}-{x}") not in taken])
+
+    def tell_to_exit(self, subject: Subject, code: int) -> bool:
+        """Tell a container's process to exit, and return whether there was one to hear it."""
+        try:
+            subject.box.tell(f"exit {code}")
+        except Unheard:
+            return False
+        subject.told_to_exit(code)
+        self.api.chronicle.note(f"{subject.key} ({subject.id}) has heard: exit {code}")
+        return True
 
     def look(self, subject: Subject) -> None:
         """Remember the process, which from now on is the one."""

@@ -6,19 +6,21 @@ often each is done, is one table.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from tests.clients.http_api import Answer
+from tests.clients.http_api import SECONDS
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.client import CODES, Client, EngineDied, call, hijacked
-from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, KILLED, Subject
+from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, Subject
 from tests.clients.restarts.crash.sessions import SESSION_DEEDS
+from tests.clients.restarts.crash.together import abort, stop_and_start, stop_twice
 
 GRACES_SECONDS: Final = (0, 5)
 AROUND_BACK_OFF_SECONDS: Final = 0.3
+RELAPSES: Final = 5  # the wait before the last is 1.6 s
+PERIOD_SECONDS: Final = 0.002
 FOCUS: Final = 0.8
 """How often a client does what it is wanted to, if it can."""
 
@@ -54,6 +56,7 @@ def possible(deed: Deed, subject: Subject) -> bool:
         resize: subject.tty,
         abort: simple,
         stop_and_start: simple,
+        stop_in_back_off: subject.keeps_going,
         rename: not subject.auto_remove,
     }
     return conditions.get(deed, True)
@@ -92,11 +95,8 @@ def output(client: Client, subject: Subject) -> None:
 def leave(client: Client, subject: Subject) -> None:
     """Have the process end by itself, and wait for that."""
     code = client.dice.choice(CODES)
-    try:
-        subject.box.tell(f"exit {code}")
-    except Unheard:
+    if not client.tell_to_exit(subject, code):
         return
-    subject.told_to_exit(code)
     if subject.keeps_going:
         if client.dice.random() < 0.5:
             time.sleep(client.dice.uniform(0, AROUND_BACK_OFF_SECONDS))
@@ -108,6 +108,29 @@ def leave(client: Client, subject: Subject) -> None:
     gone = subject.auto_remove and answer.status == 404
     assert gone or answer.document["StatusCode"] == code, (subject.key, code, answer)
     subject.becomes(subject.after_exit)
+
+
+def stop_in_back_off(client: Client, subject: Subject) -> None:
+    """Have a container end until its policy waits long enough for that to be seen, and stop it then."""
+    for _ in range(RELAPSES):
+        if _waits(client, subject):
+            break
+    stop(client, subject)
+
+
+def _waits(client: Client, subject: Subject) -> bool:
+    """Have the process end; return whether its policy was seen waiting before it ran again."""
+    runs, code, told = subject.box.runs(), client.dice.choice(CODES), False
+    deadline = time.monotonic() + SECONDS
+    while subject.box.runs() == runs:
+        assert time.monotonic() < deadline, f"{subject.key} neither waits nor runs again"
+        told = told or client.tell_to_exit(subject, code)
+        actors = call(client.api, "GET", "/debug/actors").document["Actors"]
+        states = {actor["State"] for actor in actors if actor["Name"] == f"container {subject.id}"}
+        if states == {"restarting"}:
+            return True
+        time.sleep(PERIOD_SECONDS)
+    return False
 
 
 def stop(client: Client, subject: Subject) -> None:
@@ -160,66 +183,6 @@ def update(client: Client, subject: Subject) -> None:
         client.post(subject, "update", 200, body={"CpuShares": shares})
 
 
-def stop_twice(client: Client, subject: Subject) -> None:
-    """Stop a container patiently, and lose the patience."""
-    with subject.attempt(subject.status, subject.after_exit, codes=BY_SIGNAL):
-        for answer in _together(client, subject, ("stop", {"t": 60}), ("stop", {"t": 0})):
-            assert answer.status in {204, 304} or (subject.auto_remove and answer.status == 404), answer
-    subject.becomes(subject.after_exit)
-
-
-def stop_and_start(client: Client, subject: Subject) -> None:
-    """Ask for a stop and for a start at once; which comes first is not known before."""
-    outcomes = ("running", "exited")
-    with subject.attempt(*outcomes, codes=BY_SIGNAL, starts=1):
-        stopped, started = _together(client, subject, ("stop", {"t": 5}), ("start", {}))
-        assert stopped.status == 204, stopped
-        assert started.status in {204, 304}, started
-    if started.status == 304:
-        subject.becomes("exited")
-    else:
-        subject.started()
-        client.look(subject)
-
-
-def abort(client: Client, subject: Subject) -> None:
-    """Start a container, and kill it at once."""
-    before = subject.status
-    with subject.attempt(before, "running", "exited", codes=frozenset({KILLED}), starts=1):
-        started, killed = _together(client, subject, ("start", {}), ("kill", {}))
-        assert started.status in {204, 409}, started
-        assert killed.status in {204, 409}, killed
-    if started.status == 204 and killed.status == 409:  # the kill came too early
-        subject.started()
-        client.look(subject)
-    elif started.status == 204:
-        subject.starts += 1
-        subject.becomes("exited")
-    else:
-        seen = client.inspect(f"/containers/{subject.id}/json")["State"]["Status"]
-        assert seen in {before, "exited"}
-        subject.becomes(seen)
-
-
-def _together(client: Client, subject: Subject, *asked: tuple[str, dict[str, Any]]) -> list[Answer]:
-    answers: dict[int, Answer] = {}
-
-    def ask(number: int, verb: str, query: dict[str, Any]) -> None:
-        try:
-            answers[number] = call(client.api, "POST", f"/containers/{subject.id}/{verb}", **query)
-        except EngineDied:
-            return  # which the missing answer says
-
-    threads = [threading.Thread(target=ask, args=(number, *one)) for number, one in enumerate(asked)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(answers) < len(asked):
-        raise EngineDied
-    return [answers[number] for number in range(len(asked))]
-
-
 DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
     "created": {start: 12, update: 1, remove: 2, rename: 2, attach: 1, abort: 1},
     "running": {
@@ -237,6 +200,7 @@ DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
         force_remove: 2,
         stop_twice: 1,
         stop_and_start: 1,
+        stop_in_back_off: 1,
     },
     "paused": {unpause: 5, kill: 1, stop: 1, force_remove: 1, output: 1},
     "exited": {start: 6, remove: 4, rename: 1, abort: 1},

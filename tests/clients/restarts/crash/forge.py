@@ -39,6 +39,7 @@ class Forged:
         """Return how it has ended, or None."""
         if self.returncode is None and select.select([self._pidfd], [], [], 0)[0]:
             self.returncode = self._forge.ask(reap=self.pid)
+            os.close(self._pidfd)  # of thousands
         return self.returncode
 
     def wait(self, timeout: float) -> int:

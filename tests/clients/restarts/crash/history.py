@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 
 from tests.clients.http_api import Api
+from tests.clients.restarts.crash.chronicle import clock
 from tests.clients.restarts.crash.client import LABEL
 
 TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
@@ -28,6 +29,7 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     ("exited", "destroy"): "gone",
 }
 """What each event makes of a container; events that are not in it change nothing."""
+GENERAL: Final = {LABEL, "image", "name"}  # attributes that every event of a container has
 TELLING: Final = {action for _, action in TRANSITIONS}
 
 
@@ -41,6 +43,7 @@ class Life:
     starts: int = 0
     codes: list[int] = attrs.field(factory=list)
     sessions: dict[str, list[str]] = attrs.field(factory=dict)
+    told: list[str] = attrs.field(factory=list)
 
 
 @attrs.define
@@ -51,6 +54,13 @@ class History:
     last: int = 0
     lives: dict[str, Life] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
+
+    def ids(self) -> Mapping[str, list[str]]:
+        """Return the ids of all containers that there have ever been, by key; each should have one."""
+        found: dict[str, list[str]] = {}
+        for container_id, life in self.lives.items():
+            found.setdefault(life.key, []).append(container_id)
+        return found
 
     def read_on(self) -> None:
         """Read what has been added."""
@@ -66,6 +76,9 @@ class History:
     def _take(self, event: Mapping[str, Any]) -> None:
         action, attributes = event["Action"], event["Actor"]["Attributes"]
         life = self.lives.setdefault(event["Actor"]["ID"], Life())
+        life.told.append(
+            f"{clock(event['timeNano'] / 10**9)} {event['seq']} {action} {_particular(attributes)}"
+        )
         if action == "exec_detach":  # may come before the end or after it
             return
         if "execID" in attributes:
@@ -88,3 +101,7 @@ class History:
         life.starts += action == "start"
         if action == "die":
             life.codes.append(int(attributes["exitCode"]))
+
+
+def _particular(attributes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if name not in GENERAL}

@@ -6,12 +6,14 @@ Seen from outside, without the engine's help: whoever has leaked something does 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+ID: Final = re.compile(r"[0-9a-f]{64}")
 CGROUPS: Final = Path("/sys/fs/cgroup")
 ENGINE_FILES: Final = {
     "engine.lock",
@@ -20,6 +22,7 @@ ENGINE_FILES: Final = {
     "bundles",
     "execs",
     "exits",
+    "netns",
     "runtime",
 }
 DATA_FILES: Final = {"blobs", "containers", "engine.lock", "overlay", "runtimes", "spool"}
@@ -69,8 +72,9 @@ class Expected:
 
     def _of_cgroups(self) -> Iterator[str]:
         """The cgroups of all containers are those of the running ones, with just their processes."""
-        for container_id in {*self.ever} - {*self.processes}:
-            yield from (f"{group} of what does not run" for group in cgroups_of(container_id))
+        for tree in _trees():
+            left = {*self.ever}.intersection(_names(tree / "docker")) - {*self.processes}
+            yield from (f"{tree / 'docker' / container_id} of what does not run" for container_id in left)
         for container_id, pids in self.processes.items():
             found = {int(pid) for group in cgroups_of(container_id) for pid in _processes(group)}
             if found != {*pids}:
@@ -78,9 +82,14 @@ class Expected:
                 yield f"cgroup of {container_id[:12]} has {found}, not {pids}: {names}"
 
     def _of_mounts(self) -> Iterator[str]:
-        """What is mounted below the root is the root filesystem of each running container, once."""
+        """What is mounted in our name is the root filesystem of each running container, once.
+
+        Our name is the root, or a container's id: a network namespace, say, is mounted elsewhere.
+        """
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
-        mounted = sorted(place for line in lines if (place := line.split()[4]).startswith(str(self.root)))
+        ids = {*self.ever}
+        ours = [line for line in lines if f"{self.root}/" in line or not ids.isdisjoint(ID.findall(line))]
+        mounted = sorted(line.split()[4] for line in ours)
         containers = self.root / "data" / "overlay" / "containers"
         wanted = sorted(str(containers / container_id / "merged") for container_id in self.processes)
         if mounted != wanted:
@@ -104,10 +113,13 @@ class Expected:
                 yield f"{directory} has {left} of containers that do not exist"
 
 
+def _trees() -> Iterator[Path]:
+    yield from (CGROUPS, *CGROUPS.iterdir())
+
+
 def cgroups_of(container_id: str) -> list[Path]:
     """Return a container's cgroups, in each of the trees."""
-    trees = (CGROUPS, *CGROUPS.iterdir())
-    return [group for tree in trees if (group := tree / "docker" / container_id).is_dir()]
+    return [group for tree in _trees() if (group := tree / "docker" / container_id).is_dir()]
 
 
 def _processes(group: Path) -> list[str]:

@@ -24,7 +24,7 @@ NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "effect-clean-up": ("stop", "kill"),
     "effect-auto-remove": ("auto-remove", "start", "kill"),
     "effect-back-off": ("keeps-going", "start", "leave"),
-    "effect-end-back-off": ("keeps-going", "start", "leave"),
+    "effect-end-back-off": ("keeps-going", "start", "stop_in_back_off"),
     "effect-delete": ("remove", "force_remove"),
     "effect-open-session": ("attach",),
     "effect-resize": ("start", "resize"),
@@ -43,12 +43,14 @@ NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "image-blobs-discarded": ("load", "untag"),
     "image": ("load", "bring_in", "untag"),
     "reload": ("reload",),
+    "update": ("start", "update"),
     "wrapper": ("reload",),
 }
 """The deeds that lead to a failpoint, by the longest beginning of its name that is here; else any do."""
 AFTER: Final[Mapping[str, str]] = {
     "effect-give-up-before": "launch-mounted",
     "effect-give-up-after": "launch-created",
+    "update-taken-back": "update-applied",
 }
 """Failpoints that only an engine reaches whose predecessor has died at another one."""
 
@@ -70,7 +72,7 @@ def _reached(file: Path) -> Iterator[str]:
 
 def first_time_only(failpoint: str) -> bool:
     """Whether an engine reaches a failpoint once at most, or in one way, that is at its start."""
-    return failpoint.startswith(("recover-", "effect-give-up-"))
+    return failpoint in AFTER or failpoint.startswith("recover-")
 
 
 def deeds_for(failpoint: str) -> tuple[str, ...]:

@@ -7,25 +7,26 @@ containers end.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import logging
 import random
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import attrs
 
-from tests.clients.engine import START_SECONDS, STOP_SECONDS, configure, roots
+from tests.clients.engine import STOP_SECONDS, configure, roots
 from tests.clients.http_api import Api
 from tests.clients.leaks import leftovers
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.checker import Checker
+from tests.clients.restarts.crash.chronicle import NotedApi, clock
 from tests.clients.restarts.crash.client import CODES, KINDS, Client, EngineDied
 from tests.clients.restarts.crash.deeds import act
 from tests.clients.restarts.crash.forge import Forge, Forged
@@ -36,57 +37,69 @@ from tests.clients.restarts.crash.places import deeds_for
 
 CLIENTS: Final = 5
 LIFE_SECONDS: Final = (0.0, 0.7)  # of an engine that is killed at any time
-PATIENCE_SECONDS: Final = 4.0  # for a failpoint to be reached
+START_SECONDS: Final = 120.0  # until an engine answers, or is dead: machines may be busy
 AWAY: Final = 0.3  # of the containers have something to do while there is no engine
 BUSYBOX_BLOBS: Final = 3  # a config, a manifest and a layer
 DIED: Final = (EngineDied, ConnectionError, http.client.HTTPException)
 
 
-LOG: Final = logging.getLogger(__name__)
-
-
 @attrs.define(eq=False)
 class World:
-    """One place for engines, and all who use them; `kills` counts at which failpoint, or none, they died."""
+    """One place for engines, and all who use them.
+
+    `kills` counts at which failpoint, or none, the engines died; `ends` says so for each of them.
+    """
 
     root: Path
     forge: Forge
     dice: random.Random
-    api: Api = attrs.field(init=False)
+    api: NotedApi = attrs.field(init=False)
     clients: list[Client] = attrs.field(init=False)
     pictures: Pictures = attrs.field(init=False)
     checker: Checker = attrs.field(init=False)
     kills: Counter[str] = attrs.field(factory=Counter, init=False)
+    ends: list[str] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.api = Api(self.root / "exec" / "longshore.sock")
+        self.api = NotedApi(self.root / "exec" / "longshore.sock")
         configure(self.root, {})
         boxes = self.root / "boxes"
         boxes.mkdir()
         dice = [random.Random(self.dice.random()) for _ in range(CLIENTS + 1)]
         self.clients = [Client(number, self.api, dice[number], boxes) for number in range(CLIENTS)]
         self.pictures = Pictures(self.api, self.root, dice[CLIENTS])
-        self.checker = Checker(self.api, self.root, self.clients, self.pictures, History(self.api))
+        unnoted = Api(self.api.socket_path)  # what the checker asks would hide what the clients do
+        self.checker = Checker(unnoted, self.root, self.clients, self.pictures, History(unnoted))
 
-    def round(self, failpoint: str = "", time_reached: int = 1) -> bool:
-        """Have one engine live and die; return whether that was at `failpoint`."""
-        process = self._launch(LONGSHORE_FAILPOINT=f"{failpoint}:{time_reached}")
+    def round(self, failpoint: str = "", time_reached: int = 1, patience_seconds: float = 0.0) -> bool:
+        """Have one engine live and die; return whether that was at `failpoint`.
+
+        It is killed at any time, or if `patience_seconds` have passed and the failpoint was not reached.
+        """
+        armed = f"{failpoint}:{time_reached}" if failpoint else ""
+        self.ends.append(f"{clock(time.time())} engine {len(self.ends) + 1}, armed with {armed or 'nothing'}")
+        process = self._launch(LONGSHORE_FAILPOINT=armed)
+        self.ends[-1] += f", pid {process.pid}"
         ours = False
         try:
             self._wait_until_it_answers(process)
             self.checker.check()
-            ours = self._work(process, failpoint)
-        except DIED:
-            LOG.debug("died", exc_info=True)
-        assert process.wait(START_SECONDS) == -signal.SIGKILL, self.checker.log()[-5000:]
+            self.ends[-1] += f", {clock(time.time())} found in order"
+            ours = self._work(
+                process, patience_seconds or self.dice.uniform(*LIFE_SECONDS), deeds_for(failpoint)
+            )
+        except DIED as error:
+            self.ends[-1] += f", gone ({error!r})"
+        assert process.wait(START_SECONDS) == -signal.SIGKILL, "the engine has ended by itself"
         assert ours or failpoint, "the engine was killed by somebody else"
         self.kills["" if ours else failpoint] += 1
-        LOG.info("%s %s:%d", "killed" if ours else "died at", failpoint, time_reached)
+        self.ends[-1] += f", {clock(time.time())} {'killed' if ours else 'dead at its failpoint'}"
         self._go_on_without_engine()
         return not ours
 
     def end(self) -> None:
         """Check a last time, remove everything, and make sure that nothing is left."""
+        self.ends.append(f"{clock(time.time())} the last engine")
         process = self._launch()
         self._wait_until_it_answers(process)
         self.checker.check()
@@ -103,7 +116,7 @@ class World:
         blobs = list((self.root / "data" / "blobs" / "sha256").iterdir())
         assert len(blobs) == BUSYBOX_BLOBS, blobs
         process.terminate()
-        assert process.wait(STOP_SECONDS) == 0, self.checker.log()[-5000:]
+        assert process.wait(STOP_SECONDS) == 0, "the engine has not stopped as it should"
         left = leftovers(self.root, self.checker.history.lives)
         assert not left, "\n".join(left)
 
@@ -124,9 +137,8 @@ class World:
                 return
         raise EngineDied
 
-    def _work(self, process: Forged, failpoint: str) -> bool:
-        """Have the clients work until the engine dies; return whether it had to be killed."""
-        wanted = deeds_for(failpoint)
+    def _work(self, process: Forged, seconds: float, wanted: Collection[str]) -> bool:
+        """Have the clients work until the engine dies; return whether it was killed, after `seconds`."""
         for client in self.clients:
             client.kinds = tuple(kind for kind in KINDS if kind in wanted) or KINDS
         ours = False
@@ -134,7 +146,7 @@ class World:
             deeds = [lambda client=client: act(client, wanted) for client in self.clients]
             working = [pool.submit(_go_on, deed) for deed in (*deeds, lambda: self.pictures.act(wanted))]
             try:
-                process.wait(PATIENCE_SECONDS if failpoint else self.dice.uniform(*LIFE_SECONDS))
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 ours = True
@@ -144,19 +156,16 @@ class World:
 
     def _go_on_without_engine(self) -> None:
         """Have some containers print or end, which nobody is told of."""
-        for subject in (one for client in self.clients for one in client.subjects):
-            undisturbed = subject.status == "running" and not (subject.possible or subject.codes)
-            if undisturbed and self.dice.random() < AWAY:
-                self._have_it_end(subject)
+        for client in self.clients:
+            for subject in client.subjects:
+                undisturbed = subject.status == "running" and not (subject.possible or subject.codes)
+                if undisturbed and self.dice.random() < AWAY:
+                    self._have_it_end(client, subject)
 
-    def _have_it_end(self, subject: Subject) -> None:
-        code = self.dice.choice(CODES)
-        try:
+    def _have_it_end(self, client: Client, subject: Subject) -> None:
+        with contextlib.suppress(Unheard):
             subject.box.tell("print 6")
-            subject.box.tell(f"exit {code}")
-        except Unheard:
-            return
-        subject.told_to_exit(code)
+        client.tell_to_exit(subject, self.dice.choice(CODES))
 
 
 def _go_on(deed: Callable[[], None]) -> None:

@@ -66,6 +66,22 @@ def test_what_can_be_read_is_known() -> None:
     assert [runtime.name for runtime in known.runtimes] == ["crun"]
 
 
+@pytest.mark.parametrize("changes", [{"run": None}, {"exit_code": 7, "ended_ns": 1}], ids=str)
+def test_a_session_that_does_not_run_is_known_and_has_no_process(changes: dict[str, Any]) -> None:
+    known = read(a_journal(a_container(run=None, state=State.CONFIGURED), an_exec(**changes)))
+    assert [found.id for found in known.execs] == ["e" * 64]
+    assert (known.damaged, known.runs, known.running_execs) == ([], [], [])
+
+
+def test_a_session_written_before_ends_were_is_one_that_runs() -> None:
+    def older(document: dict[str, Any]) -> None:
+        for name in ("exit_code", "ended_ns"):
+            document.pop(name, None)
+
+    known = read(a_journal(changed(an_exec(), older)))
+    assert [found.id for found in known.running_execs] == ["e" * 64]
+
+
 def test_a_damaged_record_keeps_its_names_and_says_what_is_wrong() -> None:
     known = read(a_journal(Record("container", ID, b"{"), an_exec(), web=ID, other="b" * 64))
     (damaged,) = known.damaged
@@ -87,11 +103,12 @@ IMPOSSIBLE = {
     "pid 0": a_container(run=Run(0, 1, 4710, 1)),
     "a monitor no kernel has": a_container(run=Run(4711, 1, 2**31, 1)),
     "another session's": attrs.evolve(an_exec(), id="f" * 64),
-    "a session without a process": an_exec(run=None),
     "another network's": attrs.evolve(a_network(), id="f" * 64),
     "a network without a name": a_network(name=""),
     "a network of no driver": a_network(driver="zoo"),
     "a bridge without a link": a_network(link=""),
+    "a session that ended at no time": an_exec(exit_code=0),
+    "a session that goes on after its end": an_exec(ended_ns=1),
 }
 
 
