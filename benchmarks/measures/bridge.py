@@ -81,14 +81,40 @@ def ports_in_kernel(ground: Weight) -> Generator[Sampler, None, None]:
     yield lambda: [ground.kernel]
 
 
+@attrs.frozen
+class Crowded:
+    """An engine with 200 idle containers on the bridge: a client for that, and one for no network.
+
+    The medians, in milliseconds, are those of their starts before the 200 were there, in turn.
+    """
+
+    bridged: Session
+    bridged_alone_ms: float
+    unplugged: Session
+    unplugged_alone_ms: float
+
+
 @contextmanager
-def start_among_many(engine: ApiEngine) -> Generator[Sampler, None, None]:
-    """Take starts amid 200 idle containers on the bridge, in multiples of the median before them."""
-    with engine.bridged() as bridged, ExitStack() as stack:
+def crowded(engine: ApiEngine) -> Generator[Crowded, None, None]:
+    """Lend a bridge with 200 idle containers."""
+    with engine.bridged() as bridged, engine.session() as unplugged:
         _start(bridged)
-        alone = statistics.median(_start(bridged) for _ in range(STARTS))
-        stack.enter_context(_neighbours(engine))
-        yield lambda: [_start(bridged) / alone for _ in range(STARTS)]
+        pairs = [(_start(bridged), _start(unplugged)) for _ in range(STARTS)]
+        alone = [statistics.median(column) for column in zip(*pairs, strict=True)]
+        with _neighbours(engine):
+            yield Crowded(bridged, alone[0], unplugged, alone[1])
+
+
+@contextmanager
+def start_among_many(ground: Crowded) -> Generator[Sampler, None, None]:
+    """Take starts on the bridge in multiples of what they took before."""
+    yield lambda: [_start(ground.bridged) / ground.bridged_alone_ms for _ in range(REPEATS)]
+
+
+@contextmanager
+def unplugged_among_many(ground: Crowded) -> Generator[Sampler, None, None]:
+    """Take starts without a network in multiples of what they took before."""
+    yield lambda: [_start(ground.unplugged) / ground.unplugged_alone_ms for _ in range(REPEATS)]
 
 
 def _start(session: Session) -> float:

@@ -163,14 +163,8 @@ def _assemble(
     inotify = Inotify()
     cell = Cell(configuration)
     own_id = engine_id(read_host().machine_id, settings.data_root)
-    networks = Networks(
-        LinuxNetworkHost(wiring.firewall.mailbox),
-        journal,
-        supervision,
-        lambda: cell.current.settings,
-        own_id,
-        wiring.resolver.expect,
-    )
+    network_host, expect = LinuxNetworkHost(wiring.firewall.mailbox), wiring.resolver.expect
+    networks = Networks(network_host, journal, supervision, lambda: cell.current.settings, own_id, expect)
     used = ContainerNetworks(
         networks,
         LinuxSandboxes(),
