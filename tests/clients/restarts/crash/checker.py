@@ -15,7 +15,7 @@ import attrs
 
 from tests.clients.http_api import Api
 from tests.clients.restarts.crash.client import LABEL, Client
-from tests.clients.restarts.crash.comparing import Found, of_life, of_session, of_state
+from tests.clients.restarts.crash.comparing import UNDER_WAY, Found, of_life, of_session, of_state
 from tests.clients.restarts.crash.history import History, Life
 from tests.clients.restarts.crash.host import Expected
 from tests.clients.restarts.crash.model import GONE, Session, Subject
@@ -60,7 +60,14 @@ class Checker:
         while problems := self._problems():
             assert time.monotonic() < deadline, "\n".join(problems)
             time.sleep(PERIOD_SECONDS)
-        self._narrow(self._containers())
+        while under_way := self._under_way(found := self._containers()):  # it may have begun since
+            assert time.monotonic() < deadline, f"it stays so: {under_way}"
+            time.sleep(PERIOD_SECONDS)
+        self._narrow(found)
+
+    def _under_way(self, found: Mapping[str, Found]) -> list[Found]:
+        """Return the states of containers that are about to have another."""
+        return [one["State"] for one in found.values() if one["State"]["Status"] in UNDER_WAY]
 
     def _containers(self) -> dict[str, Found]:
         """Return what inspect shows of each container, by its key."""
