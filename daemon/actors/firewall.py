@@ -24,6 +24,7 @@ import trio
 from daemon.actors.firewall_commands import Wish, Withdraw
 from daemon.actors.mailbox import Mailbox, Request
 from daemon.errors import EngineError, Failed, Unavailable
+from daemon.failpoints import reached
 from daemon.networks.firewall.base import PacketFilter
 from daemon.networks.firewall.ruleset import Change, Ruleset, Touched, key_of
 from daemon.networks.plans import PublishedPort
@@ -136,10 +137,12 @@ class Firewall:
         self._holds = False
         left: Collection[PublishedPort] = ()
         try:
+            reached("firewall-change-before")
             if anew:
                 left = await self.kernel.replace(plan.after)
             elif change:
                 await self.kernel.change(change)
+            reached("firewall-change-after")
         except Failed as error:
             return error
         self._holds = True

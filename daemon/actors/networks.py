@@ -27,6 +27,7 @@ from daemon.actors.network.snapshot import Network, NetworkSnapshot
 from daemon.actors.published import Cell, Registry
 from daemon.actors.supervision import Supervision
 from daemon.errors import EngineError, Forbidden, InvalidParameter, NotFound, Unavailable
+from daemon.failpoints import reached
 from daemon.journal import Ledger, Name, Record, Transaction
 from daemon.networks.asked import NetworkAsked
 from daemon.networks.plans import Subnet
@@ -124,9 +125,8 @@ class Networks:
 
         """
         by_name = {record.name: record for record in found if record.predefined}
-        others = [record for record in found if not record.predefined]
-        for record in sorted(others, key=lambda record: record.created_ns):
-            self._claims[record.id] = record
+        others = sorted((one for one in found if not one.predefined), key=lambda one: one.created_ns)
+        self._claims.update({record.id: record for record in others})
         for name in predefined.names(self.settings()):
             await self._predefine(by_name.get(name), name, places)
         for record in tuple(self._claims.values()):
@@ -162,9 +162,7 @@ class Networks:
         host = await host_subnets(self.host)
         around = self._around(host, but=record.id)
         taken = [*host, *(pool.subnet for other in around.others for pool in other.pools)]
-        kept = [
-            pool for pool in record.pools if is_there or pool.configured or not overlaps(pool.subnet, taken)
-        ]
+        kept = [one for one in record.pools if is_there or one.configured or not overlaps(one.subnet, taken)]
         versions = (4, 6) if record.enable_ipv6 else (4,)
         missing = [version for version in versions if version not in {pool.version for pool in kept}]
         pools = sorted((*kept, *chosen(missing, kept, around)), key=lambda pool: pool.version)
@@ -193,11 +191,11 @@ class Networks:
 
     async def _bear(self, request: Request[Network]) -> None:
         assert isinstance(request.command, Create)
-        wish = request.command.wish
         try:
-            host = await host_subnets(self.host) if wish.missing else ()
-            record = admitted(wish, self._around(host), new_id(), self.now_ns())
+            host = await host_subnets(self.host) if request.command.wish.missing else ()
+            record = admitted(request.command.wish, self._around(host), new_id(), self.now_ns())
             self._claims[record.id] = record
+            reached("network-claimed")
             try:
                 network = await self._make(record)
             finally:
@@ -213,7 +211,9 @@ class Networks:
         refused: EngineError | None = None
         try:
             await raise_network(self.host, record)
+            reached("network-raised")
             await self._write(record)
+            reached("network-written")
         except EngineError as error:
             refused = error
         if refused is not None:

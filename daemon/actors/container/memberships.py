@@ -22,6 +22,7 @@ from daemon.actors.container.states import ALIVE, LAUNCHING
 from daemon.actors.mailbox import Mailbox, Promise
 from daemon.actors.published import Cell
 from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter, Unavailable
+from daemon.failpoints import reached
 
 LOG: Final = structlog.get_logger(__name__)
 SHARED = "container:"
@@ -90,6 +91,7 @@ class Memberships:
         networks = {**now.record.networks, wanted.network: wanted.endpoint}
         record = attrs.evolve(now.record, networks=networks)
         attachments = await self.host.join_network(record, now.attachments, wanted.network)
+        reached("join-done")
         refusal: EngineError | None = None
         try:
             await self.mailbox.ask(Connected(wanted.network, wanted.endpoint, attachments, now.run))
@@ -114,6 +116,7 @@ class Memberships:
         networks = {name: wish for name, wish in now.record.networks.items() if name != report.network}
         record = attrs.evolve(now.record, networks=networks)
         rest = await self.host.leave_network(record, now.attachments, report.network)
+        reached("quit-done")
         return attrs.evolve(report, attachments=rest, run=now.run)
 
 

@@ -34,6 +34,7 @@ from daemon.actors.network.messages import (
 from daemon.actors.network.refusals import gone, refusal
 from daemon.actors.network.snapshot import Network, NetworkSnapshot
 from daemon.errors import EngineError, Unavailable
+from daemon.failpoints import reached
 from daemon.journal import EventDraft, Ledger, Transaction
 from daemon.networks.records import NETWORK_KIND, Endpoint, Lease, NetworkRecord
 
@@ -219,8 +220,10 @@ class NetworkActor:
         deletion = Transaction(delete=((NETWORK_KIND, record.id),), events=(draft(record, "destroy"),))
         try:
             await lower_network(self.host, record)
+            reached("network-lowered")
             with trio.CancelScope(shield=True):  # it happens in any case, and the next incarnation must know
                 await self.ledger.commit(deletion)
+                reached("network-deleted")
         except EngineError as error:
             await self.network.mailbox.tell(RemoveFailed(error))
         else:

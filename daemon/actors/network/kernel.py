@@ -14,6 +14,7 @@ import trio
 
 from daemon.actors.network.host import NetworkHost
 from daemon.errors import Failed, InvalidParameter
+from daemon.failpoints import reached
 from daemon.networks.plans import Subnet
 from daemon.networks.records import NetworkRecord
 
@@ -31,6 +32,7 @@ async def raise_network(host: NetworkHost, record: NetworkRecord) -> None:
     """
     if record.is_bridge:
         await _bounded(f"network {record.name}", partial(host.ensure_bridge, record.bridge_plan()))
+        reached("network-bridged")
         await _bounded(f"network {record.name}", partial(host.install, record.bridge_rules()))
     elif record.link and not await has_link(host, record.link):
         raise InvalidParameter(f"parent interface {record.link} was not found on the host")
@@ -45,6 +47,7 @@ async def lower_network(host: NetworkHost, record: NetworkRecord) -> None:
     """
     if record.is_bridge:
         await _bounded(f"network {record.name}", partial(host.withdraw, record.link))
+        reached("network-withdrawn")
         await _bounded(f"network {record.name}", partial(host.remove_link, record.link, record.owner))
 
 

@@ -18,6 +18,7 @@ from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Leave, Rename
 from daemon.errors import Conflict, EngineError
+from daemon.failpoints import reached
 from daemon.networks.plans import LinkPlan
 
 LOG: Final = structlog.get_logger(__name__)
@@ -42,12 +43,14 @@ class NetworkChanges:
         if not attachments.sandbox:
             raise Conflict(f"container {record.id} runs without any network: start it again to connect it")
         added = await self.of_runs.join(record, network, record.networks[network], attachments)
+        reached("join-leased")
         after = attachments.also_in(added)
         try:
             plan = self._plan(added)
             if plan is not None:
                 plans = link_plans(record, after, self.of_runs.record_of)
                 await self.of_runs.sandboxes.plug(self._sandbox(record), plans, plan)
+                reached("join-plugged")
                 self.of_runs.announce(record.id, (plan,))
             await self.of_runs.tell(record, after)
             return await self._republished(record, after)
@@ -91,6 +94,7 @@ class NetworkChanges:
         if plan is not None:
             plans = link_plans(record, rest, self.of_runs.record_of)
             await self.of_runs.sandboxes.unplug(self._sandbox(record), plans, plan)
+            reached("quit-unplugged")
         await all_of(partial(self._retell, record, rest), partial(self._give_back, record, gone))
 
     async def _retell(self, record: ContainerRecord, rest: Attachments) -> None:
@@ -98,9 +102,11 @@ class NetworkChanges:
             await self.of_runs.tell(record, rest)
         else:
             await self.of_runs.names.drop(record.id)  # it was its last network with names
+        reached("quit-told")
 
     async def _give_back(self, record: ContainerRecord, gone: Attachment) -> None:
         await self.of_runs.networks.resolve(gone.lease.network_id).mailbox.ask(Leave(record.id))
+        reached("quit-left")
 
     async def rename(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have a container found by its new name.
@@ -112,6 +118,7 @@ class NetworkChanges:
         for attachment in attachments.networks:
             network = self.of_runs.networks.resolve(attachment.lease.network_id)
             await network.mailbox.ask(Rename(record.id, record.name))
+            reached("rename-known")
         if attachments.networks:
             await self.of_runs.tell(record, attachments)
 
@@ -127,6 +134,7 @@ class NetworkChanges:
             return attrs.evolve(attachments, ports=held)
         await self.of_runs.unpublish(held)
         ports = await self.of_runs.claim(record, attachments)
+        reached("quit-claimed")
         await self.of_runs.publish(ports)
         return attrs.evolve(attachments, ports=ports)
 

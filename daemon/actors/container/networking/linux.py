@@ -11,6 +11,7 @@ import trio
 
 from daemon.actors.firewall import Firewall
 from daemon.actors.firewall_commands import Install, Withdraw
+from daemon.failpoints import reached
 from daemon.networks import links, namespaces
 from daemon.networks.plans import LinkPlan, PublishedPort
 
@@ -42,6 +43,7 @@ class LinuxSandboxes:
         """Leave nothing of a namespace; one that is not there is gone already."""
         if _is_there(sandbox):
             await in_thread(lambda: namespaces.remove(sandbox))
+            reached("leave-sandbox-removed")
 
 
 @attrs.frozen

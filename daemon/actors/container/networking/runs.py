@@ -30,6 +30,7 @@ from daemon.actors.container.networking.wiring import (
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Join, Leave
 from daemon.errors import Conflict, EngineError, NotFound
+from daemon.failpoints import reached
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts, InUse
 from daemon.networks.linking import parse_link
@@ -96,6 +97,7 @@ class ContainerNetworks:
             return
         with stage("plugging into networks"):
             await self.sandboxes.make(self.sandbox(record.id), plans)
+        reached("plumb-made")
         self.announce(record.id, plans)
         await all_of(partial(self.publish, attachments.ports), partial(self.tell, record, attachments))
 
@@ -132,6 +134,7 @@ class ContainerNetworks:
         for network in self.networks:
             if container_id in network.snapshot.endpoints:
                 await network.mailbox.ask(Leave(container_id))
+                reached("leave-vacated")
 
     def links(self, record: ContainerRecord) -> tuple[tuple[str, str], ...]:
         """Return address and names of each container that this one is linked to.
@@ -232,6 +235,7 @@ class ContainerNetworks:
         if ports:
             with stage("publishing ports"):
                 await self.publisher.publish(ports)
+            reached("plumb-published")
 
     async def unpublish(self, ports: tuple[PublishedPort, ...]) -> None:
         """Have the host answer there no more.
@@ -242,6 +246,7 @@ class ContainerNetworks:
         """
         if ports:
             await self.publisher.unpublish(ports)
+            reached("leave-unpublished")
 
     async def forget_names(self, record: ContainerRecord) -> None:
         """Have a container's names known no more, if any of its networks has names.
@@ -255,6 +260,7 @@ class ContainerNetworks:
         places = [one.record.name for one in self.networks if record.id in one.snapshot.endpoints]
         if asks_resolver((*record.networks, *places)):
             await self.names.drop(record.id)
+            reached("leave-names-dropped")
 
     async def tell(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have a container's names known, and its questions answered.
@@ -267,6 +273,7 @@ class ContainerNetworks:
         if found is not None:
             with stage("telling the resolver"):
                 await self.names.put(found)
+            reached("plumb-told")
 
 
 def _linked_to(record: ContainerRecord) -> tuple[str, ...]:
