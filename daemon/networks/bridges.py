@@ -1,8 +1,7 @@
 """Bridges on the host, brought to plan.
 
-A bridge is ours by its alias, or by its hardware address, which is made from its name and owner: that is
-given to it as it is made, so a crash leaves none that nobody knows.  It is also what keeps the gateway's
-hardware address as it is while ports come and go.  Somebody else's bridge can be used, but nothing is taken
+A bridge is ours by its alias, or by its hardware address (`daemon.networks.marks`), which is also what keeps
+the gateway's as it is while ports come and go.  Somebody else's bridge can be used, but nothing is taken
 from it and it does not become ours.
 
 Source: ip-link(8), Documentation/networking/ip-sysctl.rst of Linux.
@@ -10,13 +9,13 @@ Source: ip-link(8), Documentation/networking/ip-sysctl.rst of Linux.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
 from daemon.errors import Failed
 from daemon.networks import rtnetlink, sysctls
 from daemon.networks.failures import explained
 from daemon.networks.finding import find
+from daemon.networks.marks import is_owned, mark
 from daemon.networks.netlink import Netlink, Request, text
 from daemon.networks.plans import BridgePlan
 from daemon.networks.rtnetlink import Link
@@ -39,7 +38,7 @@ def ensure_bridge(plan: BridgePlan) -> bool:
             raise Failed(
                 f"bridge {plan.name}: a {found.kind or 'physical'} link has this name; use another name"
             )
-        ours = plan.owner == found.owner or found.mac == _mac(plan)
+        ours = is_owned(found, plan.owner)
         if ours:
             host.tell(
                 rtnetlink.change_link(
@@ -54,14 +53,9 @@ def ensure_bridge(plan: BridgePlan) -> bool:
 
 
 def _create(host: Netlink, plan: BridgePlan) -> Link:
-    mac = rtnetlink.mac(_mac(plan))
+    mac = rtnetlink.mac(mark(plan.owner, plan.name))
     host.tell(rtnetlink.create_link(plan.name, mac, rtnetlink.mtu(plan.mtu), rtnetlink.kind("bridge")))
     return rtnetlink.read_link(host.ask(rtnetlink.get_link(plan.name)))
-
-
-def _mac(plan: BridgePlan) -> str:
-    made = hashlib.blake2b(f"{plan.owner}\0{plan.name}".encode(), digest_size=5).digest()
-    return b"\x02".hex() + ":" + made.hex(":")
 
 
 def _addresses(host: Netlink, link: Link, plan: BridgePlan, *, ours: bool) -> Iterator[Request]:

@@ -18,6 +18,7 @@ import attrs
 
 from daemon.errors import Failed, InvalidParameter
 from daemon.networks import rtnetlink
+from daemon.networks.marks import mark
 from daemon.networks.netlink import Request, attribute, number
 from daemon.networks.plans import LinkPlan
 
@@ -55,6 +56,7 @@ def _pair(plan: LinkPlan, parent: int, namespace: int) -> Request:
     )
     return rtnetlink.create_link(
         plan.host_name,
+        rtnetlink.mac(mark(plan.owner, plan.host_name)),
         rtnetlink.mtu(plan.mtu),
         rtnetlink.one_queue(),
         number(rtnetlink.IFLA_MASTER, parent),

@@ -17,6 +17,7 @@ from daemon.networks import endpoints, namespaces, rtnetlink, sysctls
 from daemon.networks.failures import explained
 from daemon.networks.finding import find
 from daemon.networks.kinds import KINDS, lacking
+from daemon.networks.marks import is_owned
 from daemon.networks.netlink import Netlink, Refused, Request, text
 from daemon.networks.plans import LinkPlan
 from daemon.networks.rtnetlink import Link
@@ -119,6 +120,18 @@ def owned_links(owner_prefix: str) -> tuple[Link, ...]:
     with explained("listing links"), Netlink() as host:
         links = map(rtnetlink.read_link, host.dump(rtnetlink.get_links()))
         return tuple(link for link in links if link.owner.startswith(owner_prefix))
+
+
+def links_of(owner: str) -> tuple[Link, ...]:
+    """Return the host's links that are this owner's, those half made too.
+
+    Raises:
+        Failed: the kernel refused.
+
+    """
+    with explained("listing links"), Netlink() as host:
+        links = map(rtnetlink.read_link, host.dump(rtnetlink.get_links()))
+        return tuple(link for link in links if is_owned(link, owner))
 
 
 def _parent(host: Netlink, plan: LinkPlan) -> Link:

@@ -12,7 +12,7 @@ from daemon.actors.firewall_commands import Install, Withdraw
 from daemon.actors.mailbox import Mailbox
 from daemon.errors import Conflict
 from daemon.networks.bridges import ensure_bridge
-from daemon.networks.links import owned_links, remove_link
+from daemon.networks.links import links_of, owned_links, remove_link
 from daemon.networks.plans import BridgePlan, BridgeRules, Subnet
 from daemon.networks.surroundings import ensure_forwarding, has_link, taken_subnets
 
@@ -62,5 +62,5 @@ def _ensure_bridge(plan: BridgePlan) -> None:
 
 
 def _remove_own(name: str, owner: str) -> None:
-    if any(link.name == name and link.owner == owner for link in owned_links(owner)):
+    if any(link.name == name for link in links_of(owner)):
         remove_link(name)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from daemon.networks import bridges, links, namespaces
-from tests.runtime.networks.hosts import BRIDGE, FreshHost, eventually, ip, plan, reaches
+from tests.runtime.networks.hosts import BRIDGE, OWNER, FreshHost, eventually, ip, plan, reaches
 
 pytestmark = pytest.mark.runtime
 # All that a container's network is made with; each request is a chance to die.
@@ -54,6 +54,7 @@ def _make(host: FreshHost) -> None:
 def test_making_is_finished_by_the_next_engine_wherever_the_last_one_died(host: FreshHost) -> None:
     request = 1
     while not _survives(MAKING, host, request):
+        assert host.links() == {link.name for link in links.links_of(OWNER)}, "something is nobody's"
         _make(host)
         assert reaches(None, host.directory / "c3", "10.9.0.3")
         assert reaches(None, host.directory / "c3", "fd09::3")
