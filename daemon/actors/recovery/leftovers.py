@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import attrs
 
-from daemon.networks import links, namespaces
+from daemon.networks import links, mending, namespaces
+from daemon.networks.plans import LinkPlan
 
 
 class Leftovers(Protocol):
@@ -42,6 +44,23 @@ class Leftovers(Protocol):
 
         """
 
+    def is_amiss(self, sandbox: Path, plans: Sequence[LinkPlan]) -> bool:
+        """Tell whether the links in a namespace are not those planned; of none that is not there.
+
+        Raises:
+            Failed: the kernel refuses to say.
+
+        """
+        ...
+
+    def mend(self, sandbox: Path, plans: Sequence[LinkPlan]) -> None:
+        """Bring what is missing in a namespace about, and the ways out.
+
+        Raises:
+            Failed: the kernel refuses.
+
+        """
+
 
 @attrs.frozen
 class LinuxLeftovers:
@@ -53,7 +72,7 @@ class LinuxLeftovers:
 
     def links(self, owner: str) -> tuple[str, ...]:
         """Return the names of the host's links that are this owner's."""
-        return tuple(link.name for link in links.owned_links(owner) if link.owner == owner)
+        return tuple(link.name for link in links.links_of(owner))
 
     def remove_sandbox(self, sandbox: Path) -> None:
         """Leave nothing of a namespace."""
@@ -62,3 +81,11 @@ class LinuxLeftovers:
     def remove_link(self, name: str) -> None:
         """Delete a link."""
         links.remove_link(name)
+
+    def is_amiss(self, sandbox: Path, plans: Sequence[LinkPlan]) -> bool:
+        """Tell whether the links in a namespace are not those planned."""
+        return mending.is_amiss(sandbox, plans)
+
+    def mend(self, sandbox: Path, plans: Sequence[LinkPlan]) -> None:
+        """Bring what is missing in a namespace about."""
+        mending.mend(sandbox, plans)

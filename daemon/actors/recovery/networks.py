@@ -1,7 +1,8 @@
 """Networks at a start: whatever the records say is put in force again, whatever no record knows is removed.
 
 Nothing here interrupts a container that runs.  The firewall's table is made anew in one transaction, so that
-what is published stays published; bridges and links that are as they should be are not touched.
+what is published stays published; bridges and links that are as they should be are not touched.  The links of
+a container are not if a crash came between them and its record while it was connected or disconnected.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import attrs
 import structlog
 
 from daemon.actors.container.attachments import NOWHERE, Attachments
-from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS
+from daemon.actors.container.networking.linkplans import HOST_END, HOST_END_DIGITS, link_plans
 from daemon.actors.container.networking.linux import in_thread
 from daemon.actors.container.networking.naming import asker, resolv_conf_of_host
 from daemon.actors.container.snapshot import Stored
@@ -26,7 +27,7 @@ from daemon.actors.recovery.leftovers import Leftovers, LinuxLeftovers
 from daemon.errors import EngineError
 from daemon.failpoints import reached
 from daemon.networks.hostports import HostPorts
-from daemon.networks.plans import Asker
+from daemon.networks.plans import Asker, LinkPlan
 from daemon.networks.records import Endpoint, NetworkRecord
 
 T = TypeVar("T")
@@ -73,9 +74,14 @@ class NetworkRecovery:
         reached("recover-networks-defined")
         await self._reconcile(attached)
         reached("recover-firewall-reconciled")
+        amiss = await in_thread(lambda: self._amiss(attached))
         if clear:
             await self._clear(attached)
+        reached("recover-networks-cleared")
+        await in_thread(lambda: self._mend(amiss))
+        reached("recover-networks-mended")
         await self._tell_resolver(attached)
+        reached("recover-resolver-told")
         if any(not record.predefined for record in self._records()):
             self.resolver.expect()  # not earlier: telling it would wait for it
 
@@ -92,6 +98,30 @@ class NetworkRecovery:
             await self.firewall.mailbox.ask(Reconcile(tuple(rules), tuple(published)))
         except EngineError as error:  # containers run all the same; the next change tries again
             LOG.error("the firewall is not as it should be", reason=str(error))
+
+    def _amiss(self, attached: Sequence[Stored]) -> dict[Path, tuple[LinkPlan, ...]]:
+        """Return the links planned for the containers that have others, by their namespaces' files."""
+        known = {record.id: record for record in self._records()}
+        found = {}
+        for one in attached:
+            path = self.directory / one.record.id
+            if not known.keys() >= {*_network_ids(one.attachments)}:  # the journal was damaged
+                continue
+            plans = link_plans(one.record, one.attachments, known.__getitem__)
+            try:
+                if plans and self.leftovers.is_amiss(path, plans):
+                    found[path] = plans
+            except EngineError as error:
+                LOG.error("a container's links are not known", container=path.name, reason=str(error))
+        return found
+
+    def _mend(self, amiss: Mapping[Path, tuple[LinkPlan, ...]]) -> None:
+        for path, plans in amiss.items():
+            LOG.warning("putting right what a crash has left of a change", container=path.name)
+            try:
+                self.leftovers.mend(path, plans)
+            except EngineError as error:
+                LOG.error("a container's links stay as they are", container=path.name, reason=str(error))
 
     async def _clear(self, attached: Sequence[Stored]) -> None:
         """Remove namespaces and links that are nobody's."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+
+import pytest
 
 from tests.clients.cli import Docker
 from tests.clients.engine import entering
@@ -118,6 +121,27 @@ def test_what_no_record_knows_of_is_removed(site: Site, hosts: Hosts) -> None:
     assert "mine" in hosts.links()
     until_fetched(site.docker, client, "server")
     hosts.inside("ip", "link", "delete", "mine")
+
+
+@pytest.mark.parametrize("place", ["quit-unplugged", "quit-left", "join-plugged", "join-done"])
+def test_a_change_of_networks_that_was_cut_off_is_as_if_it_had_not_begun(
+    site: Site, hosts: Hosts, place: str
+) -> None:
+    site.start(LONGSHORE_FAILPOINT=place)
+    server, client = pair(site.docker)
+    site.docker("network", "create", "another")
+    site.docker("network", "connect", "another", server, ok=False)
+    site.docker("network", "disconnect", "web", server, ok=False)
+    assert site.engine.process.wait(20) == -signal.SIGKILL
+    site.start()
+    networks = settings(site.docker, server)["Networks"]
+    assert "web" in networks
+    assert ("another" in networks) == place.startswith("quit")
+    until_fetched(site.docker, client, address(site.docker, server, "web"))
+    pid = site.docker.inspect(server)["State"]["Pid"]
+    ways_out = [line for line in in_container(pid, hosts, "ip", "route").splitlines() if "default" in line]
+    gateways = {one["Gateway"] for one in networks.values()}
+    assert [way.split()[2] in gateways for way in ways_out] == [True]
 
 
 def test_a_bridge_that_somebody_removed_is_made_again(site: Site, hosts: Hosts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from daemon.actors.recovery.networks import NetworkRecovery, places
 from daemon.errors import Failed
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts
-from daemon.networks.plans import Asker, PublishedPort
+from daemon.networks.plans import Asker, LinkPlan, PublishedPort
 from daemon.networks.records import NetworkRecord
 from daemon.runtimes.base import Run
 from tests.unit.actors.attaching import a_lease, a_place, in_networks
@@ -38,6 +38,16 @@ class FakeLeftovers:
     owned: set[str] = attrs.field(factory=set)
     stuck: str = ""
     mute: bool = False
+    amiss: list[str] = attrs.field(factory=list)
+
+    def is_amiss(self, sandbox: Path, plans: Sequence[LinkPlan]) -> bool:
+        self._check(f"look {sandbox.name}")
+        return sandbox.name in self.amiss
+
+    def mend(self, sandbox: Path, plans: Sequence[LinkPlan]) -> None:
+        self._check(sandbox.name)
+        assert [plan.name for plan in plans] == ["eth0"]
+        self.amiss.remove(sandbox.name)
 
     def sandboxes(self, directory: Path) -> tuple[Path, ...]:
         assert directory == DIRECTORY
@@ -142,6 +152,23 @@ def test_places_are_known_by_network_and_container() -> None:
         "id-of-web": [one.id, other.id],
         "id-of-api": [one.id],
     }
+
+
+@pytest.mark.parametrize("clear", [True, False])
+async def test_links_that_are_not_as_the_record_says_are_put_right(start: Start, *, clear: bool) -> None:
+    container, other = a_container(start), a_container(start)
+    start.leftovers.amiss = [container.record.id]
+    await start.recover(container, other, clear=clear)
+    assert not start.leftovers.amiss
+
+
+@pytest.mark.parametrize("what", ["", "look "])
+async def test_links_that_cannot_be_put_right_keep_no_engine_from_starting(start: Start, what: str) -> None:
+    container = a_container(start)
+    start.leftovers.amiss = [container.record.id]
+    start.leftovers.stuck = what + container.record.id
+    await start.recover(container)
+    assert start.leftovers.amiss
 
 
 async def test_whoever_runs_is_where_it_was(start: Start) -> None:
