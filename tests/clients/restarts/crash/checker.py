@@ -16,9 +16,11 @@ import attrs
 from tests.clients.http_api import Api
 from tests.clients.restarts.crash.client import LABEL, Client
 from tests.clients.restarts.crash.comparing import UNDER_WAY, Found, of_life, of_session, of_state
+from tests.clients.restarts.crash.connected import Connected
 from tests.clients.restarts.crash.history import History, Life
 from tests.clients.restarts.crash.host import Expected
 from tests.clients.restarts.crash.model import GONE, Session, Subject
+from tests.clients.restarts.crash.networks import places_of
 from tests.clients.restarts.crash.pictures import Pictures
 
 SETTLED_SECONDS: Final = 90.0  # where nothing is wrong it takes a fraction of one; machines may be busy
@@ -35,6 +37,7 @@ class Checker:
     clients: Sequence[Client]
     pictures: Pictures
     history: History
+    connected: Connected
     engine_pid: int = 0
     _known: dict[str, Subject] = attrs.field(factory=dict)
 
@@ -54,7 +57,10 @@ class Checker:
 
         """
         self._known = self.ever()
-        problems = [*self._of_existence(self._containers())]
+        problems = [
+            *self._of_existence(self._containers()),
+            *self.connected.of_existence(self.connected.found()),
+        ]
         assert not problems, "\n".join(problems)
         deadline = time.monotonic() + SETTLED_SECONDS
         while problems := self._problems():
@@ -64,6 +70,7 @@ class Checker:
             assert time.monotonic() < deadline, f"it stays so: {under_way}"
             time.sleep(PERIOD_SECONDS)
         self._narrow(found)
+        self.connected.narrow(found)
 
     def _under_way(self, found: Mapping[str, Found]) -> list[Found]:
         """Return the states of containers that are about to have another."""
@@ -101,7 +108,7 @@ class Checker:
             texts = self._of_one(subject, found.get(key), ids.get(key, []))
             problems += [f"{key} ({subject.name}): {text}" for text in texts]
         problems += [*self._of_sessions(sessions), *self._of_names(), *self._of_pictures(), *self._of_log()]
-        return problems
+        return problems or self.connected.problems(found, self.engine_pid, self.history.networks)
 
     def _of_one(self, subject: Subject, found: Found | None, ids: list[str]) -> Iterator[str]:
         status = found["State"]["Status"] if found else GONE
@@ -152,6 +159,7 @@ class Checker:
             self.history.lives.keys(),
             self._layers(),
             self.engine_pid,
+            [one["Id"] for one in found.values() if one["State"]["Pid"] and places_of(dict(one))],
         ).problems()
 
     def _layers(self) -> set[str]:

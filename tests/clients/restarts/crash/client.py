@@ -21,6 +21,7 @@ from tests.clients.http_api import SECONDS, Answer, Api
 from tests.clients.restarts.crash.box import Box, Unheard
 from tests.clients.restarts.crash.chronicle import NotedApi
 from tests.clients.restarts.crash.model import GONE, KILLED, Subject
+from tests.clients.restarts.crash.networks import WAYS, Network, note, wish
 
 SUBJECTS: Final = 2  # of one client
 LABEL: Final = "crash.key"
@@ -79,16 +80,22 @@ def call(api: Api, method: str, path: str, body: Any = None, **query: Any) -> An
 
 @attrs.define(eq=False)
 class Client:
-    """One client; `kinds` are those of the containers that it makes, `ever` all it has made, by key."""
+    """One client; `kinds` and `ways` are those of the containers that it makes.
+
+    What it has ever made, by key, is in `ever` and `networks_ever`.
+    """
 
     number: int
     api: NotedApi
     dice: random.Random
     boxes: Path
     kinds: tuple[str, ...] = KINDS
+    ways: tuple[str, ...] = WAYS
     subjects: list[Subject] = attrs.field(factory=list)
     ever: dict[str, Subject] = attrs.field(factory=dict)
-    _serial: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+    networks: list[Network] = attrs.field(factory=list)
+    networks_ever: dict[str, Network] = attrs.field(factory=dict)
+    serial: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
     def chosen(self) -> Subject | None:
         """Return a container to do something with, or None if one is to be made first."""
@@ -101,6 +108,10 @@ class Client:
         assert answer.status in wanted, f"{verb} of {subject.key} ({subject.status}): {answer}"
         return answer
 
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        """Make a call of any kind."""
+        return call(self.api, method, path, body)
+
     def inspect(self, path: str) -> Any:
         """Return what must be there."""
         answer = call(self.api, "GET", path)
@@ -109,7 +120,7 @@ class Client:
 
     def create(self) -> None:
         """Make a container of some kind."""
-        serial = next(self._serial)
+        serial = next(self.serial)
         key, kind = f"{self.number}-{serial}", self.dice.choice(self.kinds)
         once = kind == "auto-remove"  # nobody is told when its name is free again
         subject = Subject(
@@ -132,6 +143,7 @@ class Client:
         host_config: dict[str, Any] = {
             "AutoRemove": subject.auto_remove,
             "Runtime": self.dice.choice(("crun", "runc")),
+            **wish(self, subject),
         }
         if subject.keeps_going:
             host_config["RestartPolicy"] = {"Name": "unless-stopped"}
@@ -154,9 +166,10 @@ class Client:
 
     def look(self, subject: Subject) -> None:
         """Remember the process, which from now on is the one."""
-        state = self.inspect(f"/containers/{subject.id}/json")["State"]
-        assert state["Running"], f"{subject.key} does not run: {state}"
-        subject.pid = state["Pid"]
+        found = self.inspect(f"/containers/{subject.id}/json")
+        assert found["State"]["Running"], f"{subject.key} does not run: {found['State']}"
+        subject.pid = found["State"]["Pid"]
+        note(subject, found)
 
     def remove(self, subject: Subject, *, force: bool = False) -> None:
         """Remove a container; with `force` whatever it does, which may be that it goes by itself."""

@@ -14,6 +14,15 @@ from tests.clients.http_api import SECONDS
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.client import CODES, Client, EngineDied, call, hijacked
 from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, Subject
+from tests.clients.restarts.crash.networks import (
+    OWN,
+    connect_network,
+    connectable,
+    create_network,
+    disconnect_network,
+    remove_network,
+    unused,
+)
 from tests.clients.restarts.crash.sessions import SESSION_DEEDS
 from tests.clients.restarts.crash.together import abort, stop_and_start, stop_twice
 
@@ -36,12 +45,15 @@ def act(client: Client, wanted: Collection[str] = ()) -> None:
     """
     subject = client.chosen()
     if subject is None:
+        if not client.networks:
+            create_network(client)
         client.create()
         return
     if subject.codes or (subject.keeps_going and subject.status == "exited"):
         client.remove(subject, force=True)  # a crash, or its policy, leaves open what it does next
         return
-    weights = {deed: weight for deed, weight in DEEDS[subject.status].items() if possible(deed, subject)}
+    allowed = {**DEEDS[subject.status], **NETWORK_DEEDS}
+    weights = {deed: weight for deed, weight in allowed.items() if possible(deed, client, subject)}
     focused = [deed for deed in weights if deed.__name__ in wanted]
     if focused and client.dice.random() < FOCUS:
         weights = dict.fromkeys(focused, 1)
@@ -49,8 +61,8 @@ def act(client: Client, wanted: Collection[str] = ()) -> None:
     deed(client, subject)
 
 
-def possible(deed: Deed, subject: Subject) -> bool:
-    """Whether a container takes part in a deed at all."""
+def possible(deed: Deed, client: Client, subject: Subject) -> bool:
+    """Whether a client and its container take part in a deed at all."""
     simple = not (subject.auto_remove or subject.keeps_going)
     conditions: dict[Deed, bool] = {
         resize: subject.tty,
@@ -58,6 +70,10 @@ def possible(deed: Deed, subject: Subject) -> bool:
         stop_and_start: simple,
         stop_in_back_off: subject.keeps_going,
         rename: not subject.auto_remove,
+        create_network: len(client.networks) < OWN,
+        remove_network: bool(unused(client)),
+        connect_network: simple and bool(connectable(client, subject)),
+        disconnect_network: simple and len(subject.networks) > 1,
     }
     return conditions.get(deed, True)
 
@@ -205,3 +221,11 @@ DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
     "paused": {unpause: 5, kill: 1, stop: 1, force_remove: 1, output: 1},
     "exited": {start: 6, remove: 4, rename: 1, abort: 1},
 }
+
+NETWORK_DEEDS: Final[Mapping[Deed, int]] = {
+    create_network: 1,
+    remove_network: 2,
+    connect_network: 2,
+    disconnect_network: 2,
+}
+"""What can be done whatever a container is doing."""

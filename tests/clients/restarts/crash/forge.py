@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 
 import attrs
 
-from tests.clients.engine import REPOSITORY
+from tests.clients.engine import REPOSITORY, entering
 
 MODULE: Final = "tests.clients.restarts.crash.forge"
 FAILED: Final = 70  # what Python would end with is 1
@@ -90,9 +90,9 @@ class Forge:
 
 
 @contextmanager
-def lit() -> Generator[Forge, None, None]:
-    """Run a forge, which ends with the block and its engines with it."""
-    command = [sys.executable, "-m", MODULE]
+def lit(namespace: str = "") -> Generator[Forge, None, None]:
+    """Run a forge in a network namespace; it ends with the block and its engines with it."""
+    command = [*entering(namespace), sys.executable, "-m", MODULE]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -54,6 +54,7 @@ class History:
     last: int = 0
     lives: dict[str, Life] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
+    networks: dict[str, list[str]] = attrs.field(factory=dict)
 
     def ids(self) -> Mapping[str, list[str]]:
         """Return the ids of all containers that there have ever been, by key; each should have one."""
@@ -72,6 +73,8 @@ class History:
             self.last = event["seq"]
             if event["Type"] == "container" and event["Actor"]["ID"]:
                 self._take(event)
+            elif event["Type"] == "network" and event["Action"] in {"create", "destroy"}:
+                self.networks.setdefault(event["Actor"]["ID"], []).append(event["Action"])
 
     def _take(self, event: Mapping[str, Any]) -> None:
         action, attributes = event["Action"], event["Actor"]["Attributes"]

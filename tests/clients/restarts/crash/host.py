@@ -25,6 +25,8 @@ ENGINE_FILES: Final = {
     "netns",
     "runtime",
 }
+RESOLVER_FILES: Final = {"resolver.sock", "resolver.sock.lock", "resolver.sock.log"}
+"""Of the resolver, once there was need of one."""
 DATA_FILES: Final = {"blobs", "containers", "engine.lock", "overlay", "runtimes", "spool"}
 JOURNAL: Final = "journal.db"
 EMPTY: Final = ("blobs/tmp", "blobs/trash", "overlay/staging", "overlay/trash", "spool")
@@ -44,6 +46,7 @@ class Expected:
     ever: Collection[str]
     layers: Collection[str]
     engine_pid: int
+    sandboxes: Collection[str]
 
     def problems(self) -> list[str]:
         """Return a line for everything that is too much or missing."""
@@ -62,6 +65,8 @@ class Expected:
             if needle not in command or pid in {self.engine_pid, os.getpid()}:
                 continue
             bundle = _bundle(command, self.root)
+            if resolver_of(command, self.root):
+                continue
             if bundle is None:
                 yield f"process {pid} belongs to nothing: {command!r}"
             else:
@@ -84,14 +89,16 @@ class Expected:
     def _of_mounts(self) -> Iterator[str]:
         """What is mounted in our name is the root filesystem of each running container, once.
 
-        Our name is the root, or a container's id: a network namespace, say, is mounted elsewhere.
+        So is the network namespace of each that has links.  Our name is the root, or a container's id.
         """
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
         ids = {*self.ever}
         ours = [line for line in lines if f"{self.root}/" in line or not ids.isdisjoint(ID.findall(line))]
         mounted = sorted(line.split()[4] for line in ours)
         containers = self.root / "data" / "overlay" / "containers"
-        wanted = sorted(str(containers / container_id / "merged") for container_id in self.processes)
+        wanted = [str(containers / container_id / "merged") for container_id in self.processes]
+        wanted += [str(self.root / "exec" / "netns" / container_id) for container_id in self.sandboxes]
+        wanted.sort()
         if mounted != wanted:
             yield f"mounts {_difference(mounted, wanted)}"
 
@@ -102,7 +109,7 @@ class Expected:
             (state / "execs", [*self.sessions]),
             (state / "runtime", [*self.processes]),
             (data / "overlay" / "layers", [*self.layers]),
-            (state, [*ENGINE_FILES]),
+            (state, [*ENGINE_FILES, *RESOLVER_FILES.intersection(_names(state))]),
             (data, [*DATA_FILES, *(name for name in _names(data) if name.startswith(JOURNAL))]),
             *((data / name, []) for name in EMPTY),
         ):
@@ -144,6 +151,13 @@ def _bundle(command: bytes, root: Path) -> str | None:
     if os.path.basename(arguments[0]) != b"conmon":
         return None
     return next((os.fsdecode(a).rpartition("/")[2] for a in arguments if a.startswith(prefix)), None)
+
+
+def resolver_of(command: bytes, root: Path) -> bool:
+    """Whether a process is the resolver of the engines below `root`."""
+    arguments = command.split(b"\0")
+    is_resolver = b"daemon.networks.resolver" in arguments
+    return is_resolver and os.fsencode(root / "exec" / "resolver.sock") in arguments
 
 
 def commands() -> Iterator[tuple[int, bytes]]:

@@ -20,6 +20,16 @@ BY_SIGNAL = frozenset({TERMINATED, KILLED})
 NOTHING: frozenset[int] = frozenset()
 
 
+@attrs.frozen
+class Place:
+    """Where a container is in one network."""
+
+    address: str
+    address6: str
+    mac: str
+    endpoint: str
+
+
 @attrs.define(eq=False)
 class Session:
     """An exec session that waits to be told its exit code.
@@ -43,7 +53,8 @@ class Subject:
     `status` is Docker's word, `possible` what else it may be while a call is under way; `codes` are what the
     current run may end with, nothing while there is no reason for it to end, `told` whether it must;
     `starts` is how many starts were answered well, `tries` how many there may have been.  One that
-    `keeps_going` is started again by its policy.
+    `keeps_going` is started again by its policy.  `networks` are those of its record, `may_be_in` what
+    they may be while a call is under way; `places` and `ports` are what the current run has of them.
     """
 
     key: str
@@ -64,6 +75,11 @@ class Subject:
     tries: int = 0
     shares: frozenset[int] = frozenset({0})
     sessions: list[Session] = attrs.field(factory=list)
+    networks: frozenset[str] = frozenset()
+    may_be_in: frozenset[frozenset[str]] = frozenset()
+    ever_in: set[str] = attrs.field(factory=set)
+    places: dict[str, Place] = attrs.field(factory=dict)
+    ports: frozenset[tuple[str, int]] | None = None
 
     @contextmanager
     def attempt(
@@ -84,6 +100,14 @@ class Subject:
         self.shares = frozenset({*self.shares, shares})
         yield  # ruff: ignore[fallible-context-manager]  without an answer both stay possible
         self.shares = frozenset({shares})
+
+    @contextmanager
+    def attempt_networks(self, networks: frozenset[str]) -> Generator[None, None, None]:
+        """Announce a call that changes its networks, and perhaps the ports that lead to it."""
+        self.may_be_in, self.ports = frozenset({self.networks, networks}), None
+        self.ever_in |= networks
+        yield  # ruff: ignore[fallible-context-manager]  without an answer both stay possible
+        self.networks, self.may_be_in = networks, frozenset({networks})
 
     def may_end_with(self, codes: frozenset[int]) -> None:
         """Take note that there is a reason for the process to end."""

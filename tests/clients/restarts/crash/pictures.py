@@ -13,6 +13,7 @@ import attrs
 
 from tests.clients.engine import configure
 from tests.clients.http_api import Api
+from tests.clients.networks.conftest import WITH_BRIDGE
 from tests.clients.restarts.crash.archives import archive, layer
 from tests.clients.restarts.crash.client import call
 
@@ -97,7 +98,8 @@ class Pictures:
     def reload(self) -> None:
         """Have another configuration put in force, with another wrapper script."""
         arguments = [f"--log={self.root}/runtime-{self.dice.randrange(5)}.log"]
-        configure(self.root, {"runtimes": {"wrapped": {"path": "crun", "runtimeArgs": arguments}}})
+        runtimes = {"wrapped": {"path": "crun", "runtimeArgs": arguments}}
+        configure(self.root, {**WITH_BRIDGE, "runtimes": runtimes})
         answer = call(self.api, "POST", "/reload")
         assert answer.status == 200, answer
 

@@ -11,6 +11,7 @@ import daemon
 from daemon.actors.container import effects
 from daemon.actors.exec import actor as exec_actor
 
+CHANGES: Final = ("create_network", "connect_network", "disconnect_network")
 NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "effect-launch": ("start",),
     "effect-abort": ("abort",),
@@ -44,6 +45,23 @@ NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "image": ("load", "bring_in", "untag"),
     "reload": ("reload",),
     "update": ("start", "update"),
+    "effect-tell-name": ("own", "rename"),
+    "effect-change-networks": ("bridge", "own", "start", *CHANGES),
+    "network": ("create_network",),
+    "network-withdrawn": ("create_network", "remove_network"),
+    "network-lowered": ("create_network", "remove_network"),
+    "network-deleted": ("create_network", "remove_network"),
+    "plumb": ("bridge", "own", "start"),
+    "plumb-published": ("bridge-published", "own-published", "start"),
+    "plumb-told": ("own", "start"),
+    "leave": ("bridge-published", "own-published", "start", "kill", "leave"),
+    "leave-names-dropped": ("own", "start", "kill"),
+    "join": ("bridge", "own", "start", *CHANGES),
+    "quit": ("bridge", "own", "start", *CHANGES),
+    "quit-claimed": ("bridge-published", "own-published", "start", *CHANGES),
+    "rename": ("own", "start", "rename"),
+    "firewall": ("create_network", "remove_network"),
+    "netlink": ("bridge", "own", "start", "create_network"),
     "wrapper": ("reload",),
 }
 """The deeds that lead to a failpoint, by the longest beginning of its name that is here; else any do."""
@@ -68,7 +86,10 @@ def failpoints() -> list[str]:
 def _reached(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         match node:
-            case ast.Call(func=ast.Name(id="reached"), args=[ast.Constant(value=str(name))]):
+            case ast.Call(
+                func=ast.Name(id="reached") | ast.Attribute(attr="reached"),
+                args=[ast.Constant(value=str(name))],
+            ):
                 yield name
 
 

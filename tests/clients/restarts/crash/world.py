@@ -23,15 +23,19 @@ import attrs
 
 from tests.clients.engine import STOP_SECONDS, configure, roots
 from tests.clients.http_api import Api
-from tests.clients.leaks import leftovers
+from tests.clients.networks.conftest import WITH_BRIDGE
+from tests.clients.networks.hosts import Hosts
+from tests.clients.networks.leaks import leftovers_when_settled
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.checker import Checker
 from tests.clients.restarts.crash.chronicle import NotedApi, clock
 from tests.clients.restarts.crash.client import CODES, KINDS, Client, EngineDied
+from tests.clients.restarts.crash.connected import Connected
 from tests.clients.restarts.crash.deeds import act
 from tests.clients.restarts.crash.forge import Forge, Forged
 from tests.clients.restarts.crash.history import History
 from tests.clients.restarts.crash.model import GONE, Subject
+from tests.clients.restarts.crash.networks import WAYS, remove_network, unused
 from tests.clients.restarts.crash.pictures import Pictures
 from tests.clients.restarts.crash.places import deeds_for
 
@@ -52,6 +56,7 @@ class World:
 
     root: Path
     forge: Forge
+    hosts: Hosts
     dice: random.Random
     api: NotedApi = attrs.field(init=False)
     clients: list[Client] = attrs.field(init=False)
@@ -62,14 +67,16 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         self.api = NotedApi(self.root / "exec" / "longshore.sock")
-        configure(self.root, {})
+        configure(self.root, WITH_BRIDGE)
         boxes = self.root / "boxes"
         boxes.mkdir()
         dice = [random.Random(self.dice.random()) for _ in range(CLIENTS + 1)]
         self.clients = [Client(number, self.api, dice[number], boxes) for number in range(CLIENTS)]
         self.pictures = Pictures(self.api, self.root, dice[CLIENTS])
         unnoted = Api(self.api.socket_path)  # what the checker asks would hide what the clients do
-        self.checker = Checker(unnoted, self.root, self.clients, self.pictures, History(unnoted))
+        links = self.hosts.links()
+        connected = Connected(unnoted, self.root, self.hosts.host, self.clients, links)
+        self.checker = Checker(unnoted, self.root, self.clients, self.pictures, History(unnoted), connected)
 
     def round(self, failpoint: str = "", time_reached: int = 1, patience_seconds: float = 0.0) -> bool:
         """Have one engine live and die; return whether that was at `failpoint`.
@@ -107,6 +114,8 @@ class World:
             for subject in client.subjects:
                 if subject.status != GONE:
                     client.remove(subject, force=True)
+        for client in self.clients:
+            self._remove_networks(client)
         for name in sorted(self.pictures.names):
             answer = self.api("DELETE", f"/images/{name}")
             assert answer.status == 200, answer
@@ -117,8 +126,15 @@ class World:
         assert len(blobs) == BUSYBOX_BLOBS, blobs
         process.terminate()
         assert process.wait(STOP_SECONDS) == 0, "the engine has not stopped as it should"
-        left = leftovers(self.root, self.checker.history.lives)
+        left = leftovers_when_settled(self.root, self.checker.history.lives)
         assert not left, "\n".join(left)
+
+    def _remove_networks(self, client: Client) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        while client.networks:  # one may still be in use by a container that removes itself
+            assert time.monotonic() < deadline, client.networks
+            assert unused(client), client.networks
+            remove_network(client)
 
     def _launch(self, **environment: str) -> Forged:
         process = self.forge.engine(roots(self.root), self.root / "log", environment)
@@ -141,6 +157,7 @@ class World:
         """Have the clients work until the engine dies; return whether it was killed, after `seconds`."""
         for client in self.clients:
             client.kinds = tuple(kind for kind in KINDS if kind in wanted) or KINDS
+            client.ways = tuple(way for way in WAYS if way in wanted) or WAYS
         ours = False
         with ThreadPoolExecutor(CLIENTS + 1) as pool:
             deeds = [lambda client=client: act(client, wanted) for client in self.clients]
