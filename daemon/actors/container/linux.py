@@ -76,7 +76,8 @@ class LinuxHost:
             rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         reached("launch-mounted")
         await runtime.delete(record.id)  # in case the last run could not be cleaned up
-        facts = self.networks.facts(record, attachments, self.networks.links(record))
+        described = self.networks.descriptions
+        facts = described.facts(record, attachments, described.links(record))
         with stage("writing the bundle"):
             await self._write_bundle(record, runtime, rootfs, facts)
             await self._keep_networks(record, attachments)
@@ -184,7 +185,8 @@ class LinuxHost:
 
     async def _tell_container(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have the container's own files say what its networks are now."""
-        facts = self.networks.facts(record, attachments, self.networks.links_left(record))
+        described = self.networks.descriptions
+        facts = described.facts(record, attachments, described.links_left(record))
         with _translated("the container's files cannot be written"):
             await trio.to_thread.run_sync(self.bundles.write_names, record, facts)
         await self._keep_networks(record, attachments)
@@ -192,7 +194,7 @@ class LinuxHost:
     async def _keep_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
         if not attachments.sandbox:
             return  # where there are no links, there is nothing that could be lost
-        kept = self.networks.kept(attachments)
+        kept = self.networks.descriptions.kept(attachments)
         with _translated("the container's networks cannot be written down"):
             await trio.to_thread.run_sync(self.bundles.keep_networks, record, kept)
 

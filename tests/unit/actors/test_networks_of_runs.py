@@ -166,7 +166,7 @@ async def test_files_name_the_container_and_those_it_is_linked_to(home: Wired) -
     home.wires.linked["db"] = ("172.17.0.9", "0123456789ab", "db")
     record = home.record("bridge", links=("db:database",))
     attachments = await home.up(record)
-    facts = home.runs.facts(record, attachments, home.runs.links(record))
+    facts = home.runs.descriptions.facts(record, attachments, home.runs.descriptions.links(record))
     (bridge,) = attachments.networks
     assert facts.addresses == (str(bridge.lease.interfaces[0].ip),)
     assert facts.gateways == (str(bridge.lease.gateway4),)
@@ -178,8 +178,8 @@ async def test_whoever_is_linked_to_has_to_run_at_the_start_alone(home: Wired) -
     home.wires.linked["db"] = ("172.17.0.9", "0123456789ab", "db")
     record = home.record("bridge", links=("db", "cache"))
     with pytest.raises(Conflict, match="Cannot link to a non running container: /cache"):
-        home.runs.links(record)
-    assert [address for address, _ in home.runs.links_left(record)] == ["172.17.0.9"]
+        home.runs.descriptions.links(record)
+    assert [address for address, _ in home.runs.descriptions.links_left(record)] == ["172.17.0.9"]
 
 
 async def test_the_resolver_asks_nobody_for_a_container_without_a_way_out(home: Wired) -> None:

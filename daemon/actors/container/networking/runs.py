@@ -7,7 +7,6 @@ its record keeps; nothing here remembers anything else of it.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,9 +15,10 @@ import attrs
 import structlog
 
 from daemon.actors.concurrent import all_of
-from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments, RunNetworks
+from daemon.actors.container.attachments import NOWHERE, Attachment, Attachments
+from daemon.actors.container.networking.descriptions import Descriptions
 from daemon.actors.container.networking.linkplans import link_plans, next_link, published_at, wanted_ports
-from daemon.actors.container.networking.naming import NetworkFacts, asker, asks_resolver, resolv_conf_of_host
+from daemon.actors.container.networking.naming import asker, asks_resolver, resolv_conf_of_host
 from daemon.actors.container.networking.wiring import (
     Background,
     KnownNetworks,
@@ -29,11 +29,10 @@ from daemon.actors.container.networking.wiring import (
 )
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.network.messages import Join, Leave
-from daemon.errors import Conflict, EngineError, NotFound
+from daemon.errors import EngineError
 from daemon.failpoints import reached
 from daemon.model import EndpointConfig
 from daemon.networks.hostports import HostPorts, InUse
-from daemon.networks.linking import parse_link
 from daemon.networks.plans import LinkPlan, PublishedPort
 from daemon.networks.records import NetworkRecord
 from daemon.runtimes.stages import stage
@@ -54,6 +53,11 @@ class ContainerNetworks:
     others: Others
     background: Background
     directory: Path
+
+    @property
+    def descriptions(self) -> Descriptions:
+        """What is written down of a container's networks."""
+        return Descriptions(self.networks, self.others)
 
     def sandbox(self, container_id: str) -> Path:
         """Return the file of a container's namespace."""
@@ -135,56 +139,6 @@ class ContainerNetworks:
             if container_id in network.snapshot.endpoints:
                 await network.mailbox.ask(Leave(container_id))
                 reached("leave-vacated")
-
-    def links(self, record: ContainerRecord) -> tuple[tuple[str, str], ...]:
-        """Return address and names of each container that this one is linked to.
-
-        Raises:
-            NotFound: one is gone.
-            Conflict: one does not run.
-
-        """
-        return tuple(self._link(text) for text in _linked_to(record))
-
-    def links_left(self, record: ContainerRecord) -> tuple[tuple[str, str], ...]:
-        """Return the same of those that run still: whoever runs already goes on without the others."""
-        found = []
-        for text in _linked_to(record):
-            with suppress(NotFound, Conflict):
-                found.append(self._link(text))
-        return tuple(found)
-
-    def facts(
-        self, record: ContainerRecord, attachments: Attachments, links: tuple[tuple[str, str], ...]
-    ) -> NetworkFacts:
-        """Return what the container's own files are to say."""
-        return NetworkFacts(
-            tuple(str(address) for address in attachments.addresses),
-            self.host_gateways(),
-            links,
-            asks_resolver(record.networks),
-            Path(attachments.sandbox) if attachments.sandbox else None,
-        )
-
-    def kept(self, attachments: Attachments) -> RunNetworks:
-        """Return what is to be kept beside a run, in case the journal is lost.
-
-        Raises:
-            NotFound: a network is gone.
-
-        """
-        records = (self.record_of(found.lease.network_id) for found in attachments.networks)
-        return RunNetworks(attachments, tuple(records))
-
-    def host_gateways(self) -> tuple[str, ...]:
-        """Return the host's addresses on the predefined bridge, none if there is no such network."""
-        bridges = (network.record for network in self.networks if network.record.name == BRIDGE)
-        return tuple(str(pool.gateway) for record in bridges for pool in record.pools)
-
-    def _link(self, text: str) -> tuple[str, str]:
-        name, alias = parse_link(text)
-        address, short_id, other = self.others.link(name)
-        return address, " ".join(dict.fromkeys((alias, short_id, other)))
 
     async def join(
         self, record: ContainerRecord, name: str, wish: EndpointConfig, attachments: Attachments
@@ -274,8 +228,3 @@ class ContainerNetworks:
             with stage("telling the resolver"):
                 await self.names.put(found)
             reached("plumb-told")
-
-
-def _linked_to(record: ContainerRecord) -> tuple[str, ...]:
-    """Return the links that are lines of a file: on other networks than the bridge they are names."""
-    return tuple(record.host_config.links or ()) if record.host_config.network_mode == BRIDGE else ()
