@@ -10,11 +10,16 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
 DEBIAN_PACKAGES: Final = frozenset({"conmon", "crun", "runc"})
+ORPHAN_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 0.01
+PID_BYTES: Final = 32
+DEAD: Final = frozenset("ZX")  # proc(5)
 STATE_DIRECTORY_MODE: Final = 0o711  # containers' users walk through it, only root reads it
 
 
@@ -61,7 +66,9 @@ def explained(what: str) -> Generator[None, None, None]:
 def only_engine_of(root: Path) -> Generator[None, None, None]:
     """Make the directory if need be, and hold it: two engines on the same state would destroy it.
 
-    The lock is the kernel's and ends with the process, so none is ever left behind.
+    The lock is the kernel's and ends with the process, so none is ever left behind.  But a child that an
+    engine was just starting when it was killed has the lock, too, until it is the program it is to be: so
+    one whose engine is dead is waited for.
 
     Raises:
         CannotStart: another engine holds it, or it cannot be made.
@@ -71,13 +78,36 @@ def only_engine_of(root: Path) -> Generator[None, None, None]:
         root.mkdir(mode=STATE_DIRECTORY_MODE, parents=True, exist_ok=True)
         lock = os.open(root / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(f"{root}: another engine is using this directory") from None
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while not _taken(lock):
+            if _lives(os.pread(lock, PID_BYTES, 0)) or time.monotonic() > deadline:
+                raise CannotStart(f"{root}: another engine is using this directory")
+            time.sleep(PAUSE_SECONDS)
+        with explained(str(root)):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(pid: bytes) -> bool:
+    """Tell whether a process is alive, from what it wrote of itself; who wrote nothing yet is."""
+    if not pid.strip().isdigit():
+        return True
+    try:
+        state = Path(f"/proc/{int(pid)}/stat").read_text().rpartition(") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in DEAD
 
 
 @contextlib.contextmanager

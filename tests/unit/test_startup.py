@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from daemon.startup import CannotStart, MissingProgram, explained, only_engine_of, pidfile
+
+DIES_WHILE_FORKING = """
+import os, signal, sys, time
+from pathlib import Path
+from daemon.startup import only_engine_of
+with only_engine_of(Path(sys.argv[1])):
+    if os.fork() == 0:
+        os.close(1), os.close(2)
+        time.sleep(0.5)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_a_second_engine_of_the_same_directory_is_refused(tmp_path: Path) -> None:
@@ -21,6 +36,16 @@ def test_a_directory_is_free_again_when_its_engine_has_ended(tmp_path: Path) -> 
     for _ in range(2):
         with only_engine_of(tmp_path / "made" / "deep"):
             assert (tmp_path / "made" / "deep").is_dir()
+
+
+def test_a_child_of_a_dead_engine_is_waited_for(tmp_path: Path) -> None:
+    """It has the lock until it has become another program; here that takes half a second."""
+    engine = subprocess.run(
+        [sys.executable, "-c", DIES_WHILE_FORKING, str(tmp_path)], capture_output=True, check=False
+    )
+    assert engine.returncode == -signal.SIGKILL, engine.stderr
+    with only_engine_of(tmp_path):
+        assert (tmp_path / "engine.lock").read_text() == f"{os.getpid()}\n"
 
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
