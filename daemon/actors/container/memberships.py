@@ -14,6 +14,7 @@ import attrs
 import structlog
 import trio
 
+from daemon.actors.container.admission.endpoints import PRIVATE_EXCLUDES, SHARED, SHARING_EXCLUDES
 from daemon.actors.container.commands import Connect, Disconnect
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.reports import Connected, Disconnected
@@ -25,9 +26,8 @@ from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter, Unav
 from daemon.failpoints import reached
 
 LOG: Final = structlog.get_logger(__name__)
-SHARED = "container:"
 REST_SECONDS: Final = 60.0  # a change takes less than the limits of what it asks together
-ALREADY_THERE = "endpoint with name {name} already exists in network {network}"
+ALREADY_THERE: Final = "endpoint with name {name} already exists in network {network}"
 
 
 @attrs.define(eq=False)
@@ -130,10 +130,7 @@ def check_connect(now: ContainerSnapshot, wanted: Connect) -> None:
     """
     mode = now.record.host_config.network_mode
     if mode.startswith(SHARED):
-        raise InvalidParameter(
-            "container sharing network namespace with another container or host "
-            "cannot be connected to any other network"
-        )
+        raise InvalidParameter(SHARING_EXCLUDES)
     if "host" in {mode, wanted.network}:
         raise InvalidParameter(
             "container cannot be disconnected from host network or connected to host network"
@@ -141,10 +138,7 @@ def check_connect(now: ContainerSnapshot, wanted: Connect) -> None:
     if wanted.network in now.record.networks:
         raise Forbidden(ALREADY_THERE.format(name=now.record.name, network=wanted.network))
     if "none" in {*now.record.networks, wanted.network} and now.record.networks:
-        raise InvalidParameter(
-            "container cannot be connected to multiple networks "
-            "with one of the networks in private (none) mode"
-        )
+        raise InvalidParameter(PRIVATE_EXCLUDES)
 
 
 def check_disconnect(now: ContainerSnapshot, unwanted: Disconnect) -> str:

@@ -22,6 +22,14 @@ from daemon.model import Config, EndpointConfig, HostConfig, NetworkingConfig
 
 MANY_SINCE: Final = (1, 44)
 SHARED: Final = "container:"
+# What dockerd says where one network excludes all others, at a create and at a connect.
+SHARING_EXCLUDES: Final = (
+    "container sharing network namespace with another container or host "
+    "cannot be connected to any other network"
+)
+PRIVATE_EXCLUDES: Final = (
+    "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+)
 PREDEFINED: Final = frozenset({"bridge", "host", "none"})
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 _FAMILIES: Final[Mapping[str, int]] = MappingProxyType({"IPv4Address": 4, "IPv6Address": 6})
@@ -97,15 +105,9 @@ def check_endpoint(network: str, endpoint: EndpointConfig) -> None:
 
 def _check_mode(mode: str, has_more: bool) -> None:
     if has_more and (mode == "host" or mode.startswith(SHARED)):
-        raise InvalidParameter(
-            "container sharing network namespace with another container or host "
-            "cannot be connected to any other network"
-        )
+        raise InvalidParameter(SHARING_EXCLUDES)
     if has_more and mode == "none":
-        raise InvalidParameter(
-            "container cannot be connected to multiple networks "
-            "with one of the networks in private (none) mode"
-        )
+        raise InvalidParameter(PRIVATE_EXCLUDES)
 
 
 def _with_mac(endpoint: EndpointConfig, config: Config) -> EndpointConfig:
