@@ -14,15 +14,16 @@ import attrs
 import orjson
 import trio
 
+from daemon.archives import sandbox
+from daemon.archives.sandbox import Member
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
-from daemon.images import digests, documents, sandbox
+from daemon.images import digests, documents
 from daemon.images.content import Content, Lease
 from daemon.images.documents import OCI_CONFIG, Descriptor, ImageDocument
 from daemon.images.plan import PlannedImage, read_plan
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
-from daemon.images.sandbox import Member
 
 
 @attrs.frozen

@@ -15,11 +15,11 @@ from typing import Any, Final
 import attrs
 import trio
 
+from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
 from daemon.images import digests, documents, references
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES, Descriptor, ImageDocument
 from daemon.images.references import Reference
-from daemon.images.sandbox import Archive, Member
 
 INDEX_DEPTH_LIMIT: Final = 4
 IMAGE_LIMIT: Final = 1000

@@ -21,9 +21,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.archives import sandbox
+from daemon.archives.sandbox import Extracted
 from daemon.errors import InvalidParameter
-from daemon.images import digests, sandbox
-from daemon.images.sandbox import Extracted
+from daemon.images import digests
 from tests.unit.images.tars import member, tar
 
 pytestmark = pytest.mark.runtime

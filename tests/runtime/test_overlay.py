@@ -12,10 +12,11 @@ import attrs
 import pytest
 import trio
 
+from daemon.archives import sandbox
 from daemon.errors import Failed
 from daemon.graphdrivers.layers import OverlayLayers
 from daemon.graphdrivers.overlay import OverlayDriver
-from daemon.images import digests, sandbox
+from daemon.images import digests
 from tests.unit.images.tars import member, tar
 
 pytestmark = pytest.mark.runtime

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
 from daemon.images import documents, plan
-from daemon.images.sandbox import Archive, Member
 from tests.unit.images import tars
 from tests.unit.images.test_documents import JSON
 

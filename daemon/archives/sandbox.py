@@ -53,7 +53,7 @@ async def extract(blob: Path, directory: Path) -> Extracted:
         InvalidParameter: it is not a layer that could be unpacked; the text says why.
 
     """
-    return Extracted(**await _child("daemon.images.extract", blob, directory))
+    return Extracted(**await _child("daemon.archives.extract", blob, directory))
 
 
 async def split(archive: Path, directory: Path) -> Archive:
@@ -63,7 +63,7 @@ async def split(archive: Path, directory: Path) -> Archive:
         InvalidParameter: it is not a tar, or a broken one.
 
     """
-    answer = await _child("daemon.images.split", archive, directory)
+    answer = await _child("daemon.archives.split", archive, directory)
     files = {
         name: Member(directory / found["number"], found["size_bytes"], found["digest"])
         for name, found in answer["files"].items()

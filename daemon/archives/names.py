@@ -6,7 +6,7 @@ different places to different readers is how attacks begin.
 
 from __future__ import annotations
 
-from daemon.images.tarstream import BadArchive
+from daemon.archives.tarstream import BadArchive
 
 
 def relative(name: str) -> bytes:

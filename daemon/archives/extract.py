@@ -1,4 +1,4 @@
-"""The child that unpacks one layer: `python -m daemon.images.extract ROOT < blob`.
+"""The child that unpacks one layer: `python -m daemon.archives.extract ROOT < blob`.
 
 It chroots into ROOT before it reads the first byte, so whatever the layer holds (climbing names, absolute
 links, a link and then a write through it, hard links to the host) can only hit ROOT itself.  Within
@@ -24,8 +24,8 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Final
 
-from daemon.images.names import relative
-from daemon.images.tarstream import BadArchive, HashedReader, confine, copy, members, opened, plain
+from daemon.archives.names import relative
+from daemon.archives.tarstream import BadArchive, HashedReader, confine, copy, members, opened, plain
 
 WHITEOUT: Final = b".wh."
 OPAQUE: Final = b".wh..wh..opq"

@@ -1,4 +1,4 @@
-"""The child that takes an image archive apart: `python -m daemon.images.split DIRECTORY < archive`.
+"""The child that takes an image archive apart: `python -m daemon.archives.split DIRECTORY < archive`.
 
 Each regular file becomes DIRECTORY/<number>; its name in the archive is only ever a key in the answer.  So
 no name, link or path in a manifest can lead anywhere: names are looked up, never opened.
@@ -15,8 +15,8 @@ import sys
 import tarfile
 from typing import IO, Any, Final
 
-from daemon.images.names import relative
-from daemon.images.tarstream import BadArchive, HashedReader, confine, copy, members, opened, plain
+from daemon.archives.names import relative
+from daemon.archives.tarstream import BadArchive, HashedReader, confine, copy, members, opened, plain
 
 MEMBER_LIMIT: Final = 65536
 NAMES_LIMIT_BYTES: Final = 16 << 20

@@ -1,0 +1,1 @@
+"""Tars of file trees, read and written by confined children."""
