@@ -7,6 +7,7 @@ EngineError
 ├── NotFound            no object has this reference
 ├── Conflict            the object exists but cannot do this now
 ├── NotModified         it is already as the client wants it
+├── TooManyRequests     somebody else's limit is reached; later it will do
 ├── NotImplementedHere  the API has it, this engine does not (yet)
 ├── Unavailable         the engine is stopping, or an actor ended before it answered
 └── Failed              something under us failed: runtime, kernel, disk
@@ -45,6 +46,10 @@ class Conflict(EngineError):
 
 class NotModified(EngineError):
     """It is already as the client wants it."""
+
+
+class TooManyRequests(EngineError):
+    """A registry's limit is reached; the same request will be answered later."""
 
 
 class NotImplementedHere(EngineError):

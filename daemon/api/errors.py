@@ -33,6 +33,7 @@ STATUS: Final[Mapping[type[errors.EngineError], int]] = MappingProxyType(
         errors.NotFound: 404,
         errors.Conflict: 409,
         errors.NotModified: 304,
+        errors.TooManyRequests: 429,
         errors.NotImplementedHere: 501,
         errors.Unavailable: 503,
         errors.Failed: 500,

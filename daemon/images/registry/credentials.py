@@ -1,0 +1,133 @@
+"""Who somebody is to a registry, as clients send it with each request.
+
+`X-Registry-Auth` is base64url (padded or not) of a JSON object; `X-Registry-Config` the same of an object
+with one of these for each registry; `POST /auth` has the object for a body.
+
+Source: API contract 3.16; `moby:api/pkg/authconfig/authconfig.go`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from daemon.errors import InvalidParameter
+from daemon.model import wire
+from daemon.wire import parse_client
+
+
+@attrs.frozen
+class Credentials:
+    """A name and a password, or a token that stands for them; all empty for somebody without a name.
+
+    `identity_token` is exchanged for other tokens (OAuth2's refresh token), `registry_token` is one
+    to be shown as it is.  What is secret is not in the repr.
+    """
+
+    username: str = ""
+    password: str = attrs.field(default="", repr=False)
+    identity_token: str = attrs.field(default="", repr=False)
+    registry_token: str = attrs.field(default="", repr=False)
+
+
+ANONYMOUS: Final = Credentials()
+
+
+@attrs.frozen
+class Login:
+    """The body of `POST /auth`, and one entry of either header."""
+
+    username: str = wire("username", default="")
+    password: str = wire("password", default="", repr=False)
+    auth: str = wire("auth", default="", repr=False)  # base64 of USERNAME:PASSWORD
+    server_address: str = wire("serveraddress", default="")
+    identity_token: str = wire("identitytoken", default="", repr=False)
+    registry_token: str = wire("registrytoken", default="", repr=False)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who this is.
+
+        Raises:
+            InvalidParameter: `auth` is not base64 of a name and a password.
+
+        """
+        username, password = self.username, self.password
+        if self.auth and not (username or password):
+            username, password = _split_auth(self.auth)
+        return Credentials(username, password, self.identity_token, self.registry_token)
+
+
+def read_login(document: object) -> Login:
+    """Read the body of `POST /auth`.
+
+    Raises:
+        InvalidParameter: it has another shape.
+
+    """
+    return parse_client(document, Login)
+
+
+def from_header(value: str) -> Credentials:
+    """Read `X-Registry-Auth`; an empty one is nobody's.
+
+    Raises:
+        InvalidParameter: it is not base64url of such an object.
+
+    """
+    if not value:
+        return ANONYMOUS
+    return read_login(_decode(value, "X-Registry-Auth")).credentials
+
+
+def from_header_leniently(value: str) -> Credentials:
+    """Read `X-Registry-Auth` as a pull does: what cannot be read is nobody's."""
+    try:
+        return from_header(value)
+    except InvalidParameter:
+        return ANONYMOUS
+
+
+def from_config_header(value: str) -> Mapping[str, Credentials]:
+    """Read `X-Registry-Config`: credentials by the address of their registry.
+
+    Raises:
+        InvalidParameter: it is not base64url of such an object.
+
+    """
+    if not value:
+        return {}
+    document = _decode(value, "X-Registry-Config")
+    return {address: read_login(entry).credentials for address, entry in document.items()}
+
+
+def _decode(value: str, header: str) -> dict[str, Any]:
+    """Return the object; a header may use either alphabet of base64, as clients do."""
+    try:
+        plain = value.strip().rstrip("=").replace("+", "-").replace("/", "_")
+        document = orjson.loads(
+            base64.b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_", validate=True)
+        )
+    except (ValueError, binascii.Error) as error:
+        raise InvalidParameter(f"invalid {header} header: {error}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InvalidParameter(f"invalid {header} header: must be a JSON object")
+    return document
+
+
+def _split_auth(auth: str) -> tuple[str, str]:
+    try:
+        text = base64.b64decode(auth, validate=True).decode()
+    except (ValueError, binascii.Error):
+        raise InvalidParameter("invalid auth configuration: auth is not base64") from None
+    username, colon, password = text.partition(":")
+    if not colon:
+        raise InvalidParameter("invalid auth configuration: auth has no colon between name and password")
+    return username, password.strip("\0")

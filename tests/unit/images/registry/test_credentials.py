@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import base64
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.errors import InvalidParameter
+from daemon.images.registry.credentials import (
+    ANONYMOUS,
+    Credentials,
+    from_config_header,
+    from_header,
+    from_header_leniently,
+    read_login,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def encoded(document: object, *, padded: bool = True, url: bool = True) -> str:
+    encode = base64.urlsafe_b64encode if url else base64.b64encode
+    text = encode(orjson.dumps(document)).decode()
+    return text if padded else text.rstrip("=")
+
+
+@given(username=TEXT.filter(bool), password=TEXT, padded=st.booleans(), url=st.booleans())
+def test_a_name_and_a_password_are_read_however_they_were_encoded(
+    username: str, password: str, padded: bool, url: bool
+) -> None:
+    document = {"username": username, "password": password, "serveraddress": "r:5000", "email": ""}
+    assert from_header(encoded(document, padded=padded, url=url)) == Credentials(username, password)
+
+
+@pytest.mark.parametrize("value", ["", "e30=", "e30", encoded(None), encoded({"username": None})])
+def test_nothing_is_nobody(value: str) -> None:
+    assert from_header(value) == ANONYMOUS
+
+
+@pytest.mark.parametrize(
+    ("document", "read"),
+    [
+        ({"identitytoken": "t"}, Credentials(identity_token="t")),
+        ({"registrytoken": "t"}, Credentials(registry_token="t")),
+        ({"auth": base64.b64encode(b"a:b:c").decode()}, Credentials("a", "b:c")),
+        ({"username": "x", "password": "y", "auth": "!"}, Credentials("x", "y")),
+    ],
+)
+def test_tokens_and_the_old_form_are_read(document: dict[str, str], read: Credentials) -> None:
+    assert from_header(encoded(document)) == read
+
+
+@pytest.mark.parametrize(
+    "value", ["!", "e", encoded([]), encoded({"username": 1}), encoded({"auth": "YQ=="})]
+)
+def test_what_cannot_be_read_is_refused_except_by_a_pull(value: str) -> None:
+    with pytest.raises(InvalidParameter):
+        from_header(value)
+    assert from_header_leniently(value) == ANONYMOUS
+
+
+@given(st.text())
+def test_no_header_breaks_the_reader(value: str) -> None:
+    from_header_leniently(value)
+    try:
+        from_config_header(value)
+    except InvalidParameter:
+        return
+
+
+def test_a_config_header_has_somebody_for_each_registry() -> None:
+    header = encoded({"r:5000": {"username": "a", "password": "b"}, "s": {"identitytoken": "t"}})
+    assert from_config_header(header) == {
+        "r:5000": Credentials("a", "b"),
+        "s": Credentials(identity_token="t"),
+    }
+    assert from_config_header("") == {}
+
+
+def test_secrets_are_in_no_repr() -> None:
+    login = read_login(
+        {"username": "me", "password": "s1", "identitytoken": "s2", "registrytoken": "s3", "auth": "s4"}
+    )
+    assert "s1" not in repr(login) + repr(login.credentials)
+    assert not {"s2", "s3", "s4"} & set(repr(login).replace("'", " ").split())
+    assert "me" in repr(login.credentials)
