@@ -6,7 +6,7 @@ different places to different readers is how attacks begin.
 
 from __future__ import annotations
 
-from daemon.archives.tarstream import BadArchive
+from daemon.archives.errors import BadArchive
 
 
 def relative(name: str) -> bytes:

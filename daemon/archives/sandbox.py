@@ -1,25 +1,47 @@
-"""Running the confined children that read untrusted archives.
+"""Running the confined children that read and write archives of what others have made.
 
 The engine itself never parses a tar: a hostile one can cost a child its life, nothing more.  Data goes from
-the archive's file straight to the child's stdin and from there to disk; the engine moves no bytes.
+the archive's file straight to the child's stdin and from there to disk; the engine moves no bytes, except
+those of a tar that is on its way to or from a client.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import subprocess  # ruff: ignore[suspicious-subprocess-import]  its names for pipes and results; trio runs them
 import sys
-from collections.abc import Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import trio
 
-from daemon.errors import InvalidParameter
+from daemon.archives.changes import Change, Kind
+from daemon.archives.errors import HOST_AT_FAULT
+from daemon.archives.orders import CompareOrder, ExtractOrder, PackOrder, SplitOrder, Whiteouts, write
+from daemon.archives.supply import Archived, Feed, supplied
+from daemon.errors import Failed, InvalidParameter
 
+PIPE_BYTES: Final = 1 << 20
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 _ERROR_LIMIT_CHARACTERS: Final = 2000
+_ENVIRONMENT: Final = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+_COMMAND: Final = (sys.executable, "-P", "-s", "-m")
+
+_Done = subprocess.CompletedProcess[bytes]
 
 
 @attrs.frozen
@@ -46,24 +68,39 @@ class Archive:
     members: Mapping[str, Member]
 
 
-async def extract(blob: Path, directory: Path) -> Extracted:
-    """Unpack the layer in `blob`, compressed or not, into the empty `directory`.
+async def extract(
+    archived: Archived,
+    root: Path,
+    *,
+    whiteouts: Whiteouts = Whiteouts.OVERLAYFS,
+    into: str = "",
+    keep_kinds: bool = False,
+    owner: tuple[int, int] | None = None,
+) -> Extracted:
+    """Unpack a tar, compressed or not, into the directory `into` of `root`, which no name in it can leave.
+
+    For `Whiteouts.OVERLAYFS` the directory must be empty.  `owner` (uid, gid) gets everything, if given; with
+    `keep_kinds` no directory is replaced by something else, and nothing else by a directory.
 
     Raises:
-        InvalidParameter: it is not a layer that could be unpacked; the text says why.
+        InvalidParameter: it is not a tar that could be unpacked; the text says why.
+        Failed: the disk is full, or broken.
+        EngineError: what a growing file was broken off with.
 
     """
-    return Extracted(**await _child("daemon.archives.extract", blob, directory))
+    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner)
+    return Extracted(**await _read("daemon.archives.extract", archived, order))
 
 
-async def split(archive: Path, directory: Path) -> Archive:
+async def split(archive: Archived, directory: Path) -> Archive:
     """Take an image archive apart into the empty `directory`.
 
     Raises:
         InvalidParameter: it is not a tar, or a broken one.
+        Failed: the disk is full, or broken.
 
     """
-    answer = await _child("daemon.archives.split", archive, directory)
+    answer = await _read("daemon.archives.split", archive, SplitOrder(str(directory)))
     files = {
         name: Member(directory / found["number"], found["size_bytes"], found["digest"])
         for name, found in answer["files"].items()
@@ -76,28 +113,163 @@ async def split(archive: Path, directory: Path) -> Archive:
     return Archive(files | linked)
 
 
-async def _child(module: str, source: Path, directory: Path) -> Any:
-    command = [sys.executable, "-P", "-s", "-m", module, str(directory)]
-    descriptor = await trio.to_thread.run_sync(os.open, source, os.O_RDONLY)
-    try:
-        done = await trio.run_process(
-            command,
-            stdin=descriptor,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            env={"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
-            deliver_cancel=_kill,
-        )
-    finally:
-        os.close(descriptor)
+def pack(
+    root: Path,
+    *,
+    path: str = "",
+    top: str | None = None,
+    whiteouts: Whiteouts = Whiteouts.ORDINARY,
+    closed: Sequence[str] = (),
+    changes: Iterable[Change] | None = None,
+) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    """Lend the chunks of a tar of what is at `path` in `root`; nothing in the tree can lead out of it.
+
+    `top` is what the tar calls it (`/` and `.` too); with None the members of a directory lie at the tar's
+    top.  `closed` are directories below it whose content is left out.  With `changes` only these are packed,
+    the deleted ones as whiteouts.  Names that a layer cannot hold are refused unless whiteouts are ORDINARY.
+
+    The iterator raises:
+        Failed: something could not be read; what came before is worthless.
+
+    """
+    listed = None if changes is None else tuple(changes)
+    chosen = None if listed is None else tuple(one.path for one in listed if one.kind != Kind.DELETED)
+    deleted = tuple(one.path for one in listed or () if one.kind == Kind.DELETED)
+    return _written(PackOrder(str(root), path, top, whiteouts, tuple(closed), chosen, deleted))
+
+
+async def compare(lower: Path | None, upper: Path) -> tuple[Change, ...]:
+    """Return what the tree `upper` has over `lower`, directories before what is in them.
+
+    Files are the same if their metadata are; a directory in which something differs is modified.
+
+    Raises:
+        Failed: something could not be read.
+
+    """
+    order = CompareOrder(None if lower is None else str(lower), str(upper))
+    with _as_file(write(order)) as stdin:
+        done = await _run("daemon.archives.compare", (), stdin)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()[:_ERROR_LIMIT_CHARACTERS]
-        raise InvalidParameter(f"invalid archive: {said or f'the reader ended with {done.returncode}'}")
-    return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
+        raise Failed(f"cannot compare layers: {_last_words(done.stderr, done.returncode)}")
+    found = await trio.to_thread.run_sync(json.loads, done.stdout)
+    return tuple(Change(path, Kind(kind)) for path, kind in found)
+
+
+async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder) -> Any:
+    async with supplied(archived) as (stdin, news, feed):
+        arguments = (write(order._replace(news=news)),)
+        passed = () if news is None else (news,)
+        done = await _fed(feed, module, arguments, stdin, passed)
+    if done.returncode == 0:
+        return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
+    said = _last_words(done.stderr, done.returncode)
+    if done.returncode == HOST_AT_FAULT:
+        raise Failed(f"cannot unpack: {said}")
+    raise InvalidParameter(f"invalid archive: {said}")
+
+
+async def _fed(feed: Feed, module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int]) -> _Done:
+    """Run a child while `feed` gives it what it needs; when that fails the child is killed."""
+    failure: Exception | None = None
+
+    async def run_feed() -> None:
+        nonlocal failure
+        try:
+            await feed()
+        except Exception as error:  # whatever the source of the archive has; passed on below, not in a group
+            failure = error
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_feed)
+        try:
+            done = await _run(module, arguments, stdin, passed)
+        except OSError as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return done
+
+
+async def _run(module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()) -> _Done:
+    return await trio.run_process(
+        [*_COMMAND, module, *arguments],
+        stdin=stdin,
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+        env=_ENVIRONMENT,
+        pass_fds=passed,
+        start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
+        deliver_cancel=_kill,
+    )
 
 
 async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  trio awaits it
     """A child owns nothing but a directory its parent throws away, so there is nothing to let it finish."""
     process.kill()
+
+
+def _last_words(stderr: bytes, status: int) -> str:
+    said = stderr.decode(errors="replace").strip()[:_ERROR_LIMIT_CHARACTERS]
+    return said or f"the child ended with {status}"
+
+
+@contextlib.asynccontextmanager
+async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    with _as_file(write(order)) as stdin:
+        process = await trio.lowlevel.open_process(
+            [*_COMMAND, "daemon.archives.pack"],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+    assert isinstance(process.stdout, trio.lowlevel.FdStream)
+    assert process.stderr
+    fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    try:
+        yield _Chunks(process)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):  # it has been killed, and nothing it does can take long
+            await process.wait()
+            await process.stdout.aclose()
+            await process.stderr.aclose()
+
+
+@attrs.define(eq=False)
+class _Chunks:
+    """What a child writes to stdout; no generator, so nothing is left over when nobody reads to the end."""
+
+    process: trio.Process
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self.process.stdout
+        assert self.process.stderr
+        chunk = await self.process.stdout.receive_some(PIPE_BYTES)
+        if chunk:
+            return bytes(chunk)
+        said = await self.process.stderr.receive_some(_ERROR_LIMIT_CHARACTERS)
+        if (status := await self.process.wait()) != 0:
+            raise Failed(f"cannot pack: {_last_words(bytes(said), status)}")
+        raise StopAsyncIteration
+
+
+@contextlib.contextmanager
+def _as_file(text: str) -> Generator[int, None, None]:
+    """Lend a file in memory with `text`, which is longer than an argument may be."""
+    descriptor = os.memfd_create("order")
+    try:
+        with open(descriptor, "w", closefd=False) as file:
+            file.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

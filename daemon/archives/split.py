@@ -1,4 +1,4 @@
-"""The child that takes an image archive apart: `python -m daemon.archives.split DIRECTORY < archive`.
+"""The child that takes an image archive apart: `python -m daemon.archives.split ORDER < archive`.
 
 Each regular file becomes DIRECTORY/<number>; its name in the archive is only ever a key in the answer.  So
 no name, link or path in a manifest can lead anywhere: names are looked up, never opened.
@@ -15,8 +15,12 @@ import sys
 import tarfile
 from typing import IO, Any, Final
 
+from daemon.archives.confinement import confine
+from daemon.archives.errors import BadArchive, run
 from daemon.archives.names import relative
-from daemon.archives.tarstream import BadArchive, HashedReader, confine, copy, members, opened, plain
+from daemon.archives.orders import SplitOrder
+from daemon.archives.source import Source
+from daemon.archives.tarstream import HashedReader, copy, members, opened, plain
 
 MEMBER_LIMIT: Final = 65536
 NAMES_LIMIT_BYTES: Final = 16 << 20
@@ -77,20 +81,16 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> dict
     return {"number": path, "size_bytes": member.size, "digest": tee.digest}
 
 
-def main() -> int:
-    """Take stdin apart into the directory named on the command line."""
-    source = HashedReader(plain(0))
-    confine(sys.argv[1], os.fstat(0).st_size)
+def main() -> None:
+    """Take stdin apart as the command line says."""
+    order = SplitOrder.read(sys.argv[1])
+    source = HashedReader(plain(Source(0, order.news)))
+    confine(order.directory)
     with opened(source) as archive:
         found = split(archive)
     source.drain()  # a checksum at the end of the compressed stream is only looked at by reading on
     sys.stdout.write(json.dumps(found))
-    return 0
 
 
 if __name__ == "__main__":
-    # Whatever a hostile archive sets off ends as one line for the engine, never as a traceback.
-    try:
-        sys.exit(main())
-    except Exception as error:
-        sys.exit(f"{error}" if isinstance(error, BadArchive) else f"{type(error).__name__}: {error}")
+    run(main)

@@ -16,15 +16,13 @@ import hashlib
 import io
 import lzma
 import os
-import resource
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Final, Protocol, cast
 
+from daemon.archives.errors import BadArchive
+
 EXTENDED_HEADER_LIMIT_BYTES: Final = 1 << 20
-MEMORY_LIMIT_BYTES: Final = 2 << 30
-CPU_LIMIT_SECONDS: Final = 600
-CPU_INPUT_BYTES_PER_SECOND: Final = 1 << 18
 CHUNK_BYTES: Final = 1 << 18
 _EXTENDED: Final = (
     tarfile.XHDTYPE,
@@ -39,10 +37,6 @@ class Readable(Protocol):
     """What a decompressor offers."""
 
     def read(self, size: int, /) -> bytes: ...
-
-
-class BadArchive(Exception):
-    """The archive is broken or asks for something no image may ask for."""
 
 
 class StrictTarInfo(tarfile.TarInfo):
@@ -129,9 +123,9 @@ _DECOMPRESSORS: Final[Mapping[bytes, Callable[[IO[bytes]], Readable]]] = {
 }
 
 
-def plain(descriptor: int) -> Readable:
-    """Return the uncompressed bytes of an open file, whatever it is compressed with."""
-    buffered = io.BufferedReader(io.FileIO(descriptor), CHUNK_BYTES)
+def plain(source: io.RawIOBase) -> Readable:
+    """Return the uncompressed bytes of `source`, whatever it is compressed with."""
+    buffered = io.BufferedReader(source, CHUNK_BYTES)
     start = buffered.peek(8)
     for magic, decompressor in _DECOMPRESSORS.items():
         if start.startswith(magic):
@@ -155,17 +149,6 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
         yield member
         archive.members.clear()  # type: ignore[attr-defined]  # the list that would grow
-
-
-def confine(root: str, input_bytes: int) -> None:
-    """Leave the host's tree for ever: from here on `/` is `root`, and resources are limited."""
-    cpu_seconds = CPU_LIMIT_SECONDS + input_bytes // CPU_INPUT_BYTES_PER_SECOND
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.chroot(root)
-    os.chdir("/")
-    os.umask(0o022)  # what a layer does not give a mode is 0755
 
 
 def copy(source: Readable, target: int, size_bytes: int) -> None:

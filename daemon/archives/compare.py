@@ -1,0 +1,122 @@
+"""The child that compares two trees: `python -m daemon.archives.compare < ORDER`.
+
+A file is the same if its metadata is, content is not looked at: that is how layers of drivers without a
+native difference are told apart.  Answer, on stdout: a list of [path, kind], directories before what is in
+them.
+
+Both trees are walked through open directories and never through a link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import stat
+import sys
+from collections.abc import Generator
+from typing import Final
+
+from daemon.archives.changes import Kind
+from daemon.archives.confinement import confine
+from daemon.archives.errors import run
+from daemon.archives.orders import CompareOrder
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CAPABILITY: Final = "security.capability"
+
+
+class Comparison:
+    """Gathers what is different."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, Kind]] = []
+
+    def compare(self, lower: int | None, upper: int, path: bytes = b"/") -> None:
+        """Compare the directory `path`, which is open above and, if there is one, below.
+
+        Raises:
+            OSError: something cannot be read.
+
+        """
+        before, after = _members(lower), _members(upper)
+        for name in sorted(before.keys() | after.keys()):
+            new = after.get(name)
+            if new is None:
+                self.changes.append((os.fsdecode(path + name), Kind.DELETED))
+            else:
+                self._compare_file(lower, upper, path + name, before.get(name), new)
+
+    def _compare_file(
+        self, lower: int | None, upper: int, path: bytes, old: os.stat_result | None, new: os.stat_result
+    ) -> None:
+        name = path.rpartition(b"/")[2]
+        is_same = lower is not None and old is not None and _is_same(old, new)
+        if is_same and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
+            is_same = _capability(lower, name) == _capability(upper, name)
+        kind = Kind.ADDED if old is None else Kind.MODIFIED
+        self.changes.append((os.fsdecode(path), kind))
+        length = len(self.changes)
+        if stat.S_ISDIR(new.st_mode):
+            with _opened(name, _DIRECTORY, upper) as above:
+                if lower is None or old is None or not stat.S_ISDIR(old.st_mode):
+                    self.compare(None, above, path + b"/")
+                else:
+                    with _opened(name, _DIRECTORY, lower) as below:
+                        self.compare(below, above, path + b"/")
+        if is_same and len(self.changes) == length:  # nor has anything changed that is in it
+            self.changes.pop()
+
+
+def _members(directory: int | None) -> dict[bytes, os.stat_result]:
+    if directory is None:
+        return {}
+    with os.scandir(directory) as found:
+        return {os.fsencode(one.name): one.stat(follow_symlinks=False) for one in found}
+
+
+def _is_same(old: os.stat_result, new: os.stat_result) -> bool:
+    """Compare metadata; a directory's time and size only tell that something in it has changed."""
+    if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (
+        new.st_mode,
+        new.st_uid,
+        new.st_gid,
+        new.st_rdev,
+    ):
+        return False
+    return stat.S_ISDIR(new.st_mode) or (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size)
+
+
+def _capability(directory: int | None, name: bytes) -> bytes | None:
+    with _opened(name, _FILE, directory) as file:
+        return os.getxattr(file, _CAPABILITY) if _CAPABILITY in os.listxattr(file) else None
+
+
+@contextlib.contextmanager
+def _opened(name: bytes | str, flags: int, parent: int | None = None) -> Generator[int, None, None]:
+    descriptor = os.open(name, flags, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def main() -> None:
+    """Compare as stdin says."""
+    order = CompareOrder.read(sys.stdin.read())
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    sys.setrecursionlimit(limit)  # a level of the trees holds two descriptors and takes three calls
+    comparison = Comparison()
+    with contextlib.ExitStack() as held:
+        lower = None if order.lower is None else held.enter_context(_opened(order.lower, _DIRECTORY))
+        upper = held.enter_context(_opened(order.upper, _DIRECTORY))
+        confine(order.upper)
+        comparison.compare(lower, upper)
+    json.dump(comparison.changes, sys.stdout)
+
+
+if __name__ == "__main__":
+    run(main)

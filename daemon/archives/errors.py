@@ -1,0 +1,39 @@
+"""How the children fail, and how their failures reach the engine.
+
+A child that gives up writes one line to stderr.  Its exit status says whose fault it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Final
+
+ARCHIVE_AT_FAULT: Final = 1
+HOST_AT_FAULT: Final = 74  # EX_IOERR of sysexits.h
+_OF_THE_HOST: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+)
+
+
+class BadArchive(Exception):
+    """The archive is broken or asks for something no image may ask for."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a child's `main`; whatever a hostile archive sets off ends as one line, never as a traceback."""
+    try:
+        main()
+        sys.stdout.flush()
+    except BadArchive as error:
+        _end(f"{error}", ARCHIVE_AT_FAULT)
+    except OSError as error:
+        _end(f"{error}", HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT)
+    except Exception as error:
+        _end(f"{type(error).__name__}: {error}", ARCHIVE_AT_FAULT)
+
+
+def _end(line: str, status: int) -> None:
+    sys.stderr.write(line)
+    sys.exit(status)

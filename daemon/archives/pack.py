@@ -1,0 +1,273 @@
+"""The child that packs a tree: `python -m daemon.archives.pack ORDER > tar`.
+
+It changes its root to the tree and then opens every file by its name in a directory that it holds open, and
+never through a link.  So a container that swaps its files meanwhile gets odd tars of its own files only.
+Directories are read in the order of their names' bytes, so equal trees give equal tars.
+
+A file has in the tar the size that it had when it was opened: what is added later is left out, what is cut
+off meanwhile is filled up with zeros, and what has vanished is not mentioned.  Sockets are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import stat
+import sys
+from collections.abc import Generator
+from typing import Final
+
+from daemon.archives.confinement import confine, grant_cpu
+from daemon.archives.entry import HARD_LINK, Entry
+from daemon.archives.errors import BadArchive, run
+from daemon.archives.headers import END, header, padding
+from daemon.archives.names import relative
+from daemon.archives.orders import PackOrder, Whiteouts
+from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, is_whiteout
+
+CHUNK_BYTES: Final = 1 << 20
+_GATHER_BYTES: Final = 1 << 16
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# Other attributes of `security` are the host's own labels and signatures.
+_XATTRS: Final = ("security.capability", "system.posix_acl_", "user.")
+_OVERLAY_XATTRS: Final = "user.overlay."
+_REDIRECT: Final = "trusted.overlay.redirect"
+_GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ESTALE})
+
+
+class Output:
+    """The tar on a pipe; small pieces are gathered."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._gathered = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Add bytes."""
+        self._gathered += piece
+        if len(self._gathered) >= _GATHER_BYTES:
+            self.flush()
+
+    def add_file(self, file: int, size: int) -> None:
+        """Add `size` bytes of a file, and zeros for those it has not any more."""
+        if size < _GATHER_BYTES:
+            content = os.read(file, size)
+            self.add(content.ljust(size, b"\0"))
+            return
+        self.flush()
+        left = size
+        while left and (sent := os.sendfile(self._descriptor, file, None, min(left, CHUNK_BYTES))):
+            left -= sent
+        while left:
+            zeros = bytes(min(left, CHUNK_BYTES))
+            self._write(zeros)
+            left -= len(zeros)
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        self._write(bytes(self._gathered))
+        self._gathered.clear()
+
+    def _write(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+
+class Branch:
+    """What is wanted of one directory: some of its members, and whiteouts."""
+
+    def __init__(self) -> None:
+        self.members: dict[bytes, Branch] = {}
+        self.deleted: set[bytes] = set()
+
+    def grow(self, path: bytes) -> Branch:
+        """Return the branch at `path`, made if need be."""
+        branch = self
+        for part in path.split(b"/") if path else ():
+            branch = branch.members.setdefault(part, Branch())
+        return branch
+
+
+def _wanted(order: PackOrder) -> Branch | None:
+    if order.chosen is None:
+        return None
+    root = Branch()
+    for path in order.chosen:
+        root.grow(relative(path))
+    for path in order.deleted:
+        parent, _, name = relative(path).rpartition(b"/")
+        root.grow(parent).deleted.add(name)
+    return root
+
+
+class Packer:
+    """Writes a tree to `output`, as `order` says."""
+
+    def __init__(self, order: PackOrder, output: Output) -> None:
+        self._order, self._output = order, output
+        self._closed = {relative(path) for path in order.closed}
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._work_bytes = 0
+
+    def pack(self) -> None:
+        """Pack everything.
+
+        Raises:
+            BadArchive: there is something that a layer cannot hold.
+            OSError: something cannot be read.
+
+        """
+        path = b"/" + relative(self._order.path)
+        top = None if self._order.top is None else os.fsencode(self._order.top)
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            with _opened(path, _DIRECTORY) as directory:
+                prefix = b"" if top is None else top.rstrip(b"/") + b"/"
+                if prefix:
+                    self._put_directory(directory, prefix)
+                self._members(directory, prefix, b"", _wanted(self._order))
+        else:
+            parent, name = os.path.split(path)
+            with _opened(parent, _DIRECTORY) as directory:
+                self._put(directory, name, top or name)
+        self._output.add(END)
+        self._output.flush()
+
+    def _members(self, directory: int, prefix: bytes, path: bytes, wanted: Branch | None) -> None:
+        """Pack what is in a directory; names begin with `prefix` in the tar and with `path` in the tree."""
+        with os.scandir(directory) as found:
+            kinds = {os.fsencode(one.name): one.is_dir(follow_symlinks=False) for one in found}
+        for name in sorted(kinds if wanted is None else kinds.keys() & wanted.members.keys()):
+            with contextlib.suppress(_Vanished):
+                if kinds[name]:
+                    branch = None if wanted is None else wanted.members[name]
+                    self._descend(directory, name, prefix, path + name, branch)
+                else:
+                    self._put(directory, name, prefix + name)
+        for name in sorted(wanted.deleted if wanted else ()):
+            self._put_whiteout(prefix + WHITEOUT + name, 0)
+
+    def _descend(self, parent: int, name: bytes, prefix: bytes, path: bytes, wanted: Branch | None) -> None:
+        with _opened(name, _DIRECTORY, parent) as directory:
+            inner = prefix + name + b"/"
+            self._put_directory(directory, inner)
+            if path not in self._closed:
+                self._members(directory, inner, path + b"/", wanted)
+
+    def _put_directory(self, directory: int, name: bytes) -> None:
+        found = os.fstat(directory)
+        self._put_header(_entry(found, name, _xattrs(directory)))
+        if self._order.whiteouts is Whiteouts.OVERLAYFS:
+            attributes = os.listxattr(directory)
+            if _REDIRECT in attributes:
+                raise BadArchive(f"{name!a} has been renamed by overlayfs itself")
+            if OPAQUE_ATTRIBUTE in attributes and os.getxattr(directory, OPAQUE_ATTRIBUTE) == IS_OPAQUE:
+                self._put_whiteout(name + OPAQUE, found.st_mtime_ns)
+
+    def _put(self, parent: int, name: bytes, called: bytes) -> None:
+        """Pack what is no directory."""
+        found = _stat(name, parent)
+        if self._order.whiteouts is Whiteouts.OVERLAYFS and is_whiteout(found):
+            head, _, tail = called.rpartition(b"/")
+            self._put_whiteout(head + b"/" * bool(head) + WHITEOUT + tail, found.st_mtime_ns)
+            return
+        if self._order.whiteouts is not Whiteouts.ORDINARY and name.startswith(WHITEOUT):
+            raise BadArchive(f"a layer cannot hold {called!a}: such names are its signs for deleted files")
+        first = self._links.get((found.st_dev, found.st_ino))
+        if first is not None:
+            self._put_header(_entry(found, called)._replace(kind=HARD_LINK, size=0, target=first))
+        elif stat.S_ISREG(found.st_mode):
+            self._put_file(parent, name, called)
+        elif stat.S_ISLNK(found.st_mode):
+            target = os.readlink(name, dir_fd=parent)
+            self._put_linked(found, _entry(found, called)._replace(target=target))
+        elif not stat.S_ISSOCK(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            self._put_linked(found, _entry(found, called))
+
+    def _put_file(self, parent: int, name: bytes, called: bytes) -> None:
+        with _opened(name, _FILE, parent) as file:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise _Vanished
+            self._put_linked(found, _entry(found, called, _xattrs(file)))
+            self._output.add_file(file, found.st_size)
+            self._output.add(padding(found.st_size))
+            self._work_bytes += found.st_size
+            grant_cpu(self._work_bytes)
+
+    def _put_linked(self, found: os.stat_result, entry: Entry) -> None:
+        """Pack a file and remember it if it has more names."""
+        if found.st_nlink > 1:
+            self._links[found.st_dev, found.st_ino] = entry.name
+        self._put_header(entry)
+
+    def _put_whiteout(self, name: bytes, mtime_ns: int) -> None:
+        self._put_header(Entry(name, stat.S_IFREG, 0o600, 0, 0, mtime_ns))
+
+    def _put_header(self, entry: Entry) -> None:
+        self._output.add(header(entry))
+
+
+class _Vanished(Exception):
+    """What a name stood for a moment ago is not there any more."""
+
+
+@contextlib.contextmanager
+def _opened(name: bytes, flags: int, parent: int | None = None) -> Generator[int, None, None]:
+    try:
+        descriptor = os.open(name, flags, dir_fd=parent)
+    except OSError as error:
+        if error.errno in _GONE:
+            raise _Vanished from None
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _stat(name: bytes, parent: int) -> os.stat_result:
+    try:
+        return os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        raise _Vanished from None
+
+
+def _entry(found: os.stat_result, name: bytes, xattrs: tuple[tuple[str, bytes], ...] = ()) -> Entry:
+    kind = stat.S_IFMT(found.st_mode)
+    return Entry(
+        name,
+        kind,
+        stat.S_IMODE(found.st_mode),
+        found.st_uid,
+        found.st_gid,
+        found.st_mtime_ns,
+        found.st_size if kind == stat.S_IFREG else 0,
+        device=found.st_rdev,
+        xattrs=xattrs,
+    )
+
+
+def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
+    return tuple(
+        (name, os.getxattr(descriptor, name))
+        for name in sorted(os.listxattr(descriptor))
+        if name.startswith(_XATTRS) and not name.startswith(_OVERLAY_XATTRS)
+    )
+
+
+def main() -> None:
+    """Pack as stdin says."""
+    order = PackOrder.read(sys.stdin.read())
+    confine(order.root)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    sys.setrecursionlimit(limit)  # a level of the tree holds a descriptor and takes two calls
+    Packer(order, Output(1)).pack()
+
+
+if __name__ == "__main__":
+    run(main)
