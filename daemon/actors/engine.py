@@ -44,9 +44,7 @@ from daemon.actors.wiring import Wiring
 from daemon.configuration import Source
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
-from daemon.graphdrivers.layers import OverlayLayers
-from daemon.graphdrivers.overlay import OverlayDriver
-from daemon.graphdrivers.trees import size_bytes
+from daemon.graphdrivers.storage import Storage, open_storage
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
 from daemon.images.rebuilding import Rebuilding
@@ -64,6 +62,7 @@ from daemon.settings import Settings
 
 LOG = structlog.get_logger(__name__)
 JOURNAL: Final = "journal.db"
+CLEANUP_SECONDS: Final = 5.0
 
 
 @attrs.frozen
@@ -114,7 +113,8 @@ async def running_engine(
         ):
             if journal.set_aside is not None:
                 LOG.error("the journal was damaged and has been set aside", file=str(journal.set_aside))
-            salvage = Salvage(journal, layout, _rescued(settings), _rebuilding(settings))
+            storage = await open_storage(settings)
+            salvage = Salvage(journal, layout, _rescued(settings), _rebuilding(settings, storage))
             known = await salvage.known()
             host = LinuxConfigurationHost(source, wrappers_directory(settings))
             configuration = await first_configuration(
@@ -122,7 +122,7 @@ async def running_engine(
             )
             supervision = Supervision(actors)
             wiring.keep(supervision)
-            engine = _assemble(configuration, host, layout, journal, supervision, wiring)
+            engine = _assemble(configuration, host, layout, journal, storage, supervision, wiring)
             await _recover(engine, known, salvage, supervision, wiring)
             reloader = _configuration_actor(engine, announcer, supervision, wiring)
             supervision.keep("configuration", reloader.run)
@@ -130,6 +130,8 @@ async def running_engine(
                 yield engine
             finally:
                 actors.cancel_scope.cancel()
+                with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                    await storage.roots.close()
 
 
 def _rescued(settings: Settings) -> Path | None:
@@ -138,10 +140,13 @@ def _rescued(settings: Settings) -> Path | None:
     return max((path for path in found if not path.name.endswith(("-wal", "-shm"))), default=None)
 
 
-def _rebuilding(settings: Settings) -> Rebuilding:
-    layers = OverlayLayers(settings.data_root / "overlay")
+def _rebuilding(settings: Settings, storage: Storage) -> Rebuilding:
     blobs = BlobStore(settings.data_root / "blobs")
-    return Rebuilding(blobs, layers, lambda chain_id: size_bytes(layers.path(chain_id)))
+
+    def unpacked_bytes(chain_id: str) -> int:
+        return trio.from_thread.run(storage.layers.size_bytes, chain_id)
+
+    return Rebuilding(blobs, storage.layers, unpacked_bytes)
 
 
 def _assemble(
@@ -149,13 +154,12 @@ def _assemble(
     configuration_host: ConfigurationHost,
     layout: Layout,
     journal: Journal,
+    storage: Storage,
     supervision: Supervision,
     wiring: Wiring,
 ) -> Engine:
     settings = configuration.settings
     facts = host_facts()
-    layers = OverlayLayers(settings.data_root / "overlay")
-    graph_driver = OverlayDriver(settings.data_root / "overlay", layers)
     finder, others = NamespaceFinder(), OtherContainers()
     bundles = Bundles(layout, facts, finder.joined, settings.cgroup_parent or CGROUP_PARENT)
     own_profile = settings.seccomp_profile not in {"", "builtin"}  # the word is dockerd's
@@ -175,7 +179,7 @@ def _assemble(
         supervision,
         layout.sandboxes,
     )
-    host = LinuxHost(layout, graph_driver, SeccompProfiles(facts, profile), bundles, inotify, used)
+    host = LinuxHost(layout, storage.roots, SeccompProfiles(facts, profile), bundles, inotify, used)
     containers = Containers(host, journal, supervision, lambda: cell.current.runtimes)
     finder.containers = others.containers = containers
 
@@ -187,7 +191,9 @@ def _assemble(
         )
 
     images = Images(
-        Content(BlobStore(settings.data_root / "blobs"), layers), users_of, settings.data_root / "spool"
+        Content(BlobStore(settings.data_root / "blobs"), storage.layers),
+        users_of,
+        settings.data_root / "spool",
     )
     execs = Execs(LinuxExecHost(layout, bundles), journal, supervision, containers)
 
@@ -199,7 +205,7 @@ def _assemble(
         LiveConfiguration(cell, configuration_host, snapshots),
         facts,
         journal,
-        graph_driver,
+        storage.roots,
         images,
         networks,
         containers,
@@ -243,7 +249,10 @@ async def _recover(
         LOG.error("nothing is cleared up: what it knew may be needed; move it away", file=file)
     else:
         await clear_up(salvage.layout, engine.graph_driver, engine.execs.host, known)
+    await engine.graph_driver.adopt([found.record.id for found in known.containers if found.run is not None])
     engine.images.content.need((), salvage.layers(known))
+    for stored in known.containers:
+        await engine.images.content.layers.know(stored.record.chain_ids)
     await engine.images.recover(engine.journal, discard=IMAGE not in known.incomplete)
     reached("recover-images-shown")
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)

@@ -119,7 +119,7 @@ class ImagesActor:
 
     async def _sync(self) -> None:
         """Make what a job has written durable, so that the record about to be committed never lies."""
-        stores = (self.images.content.blobs.trash, self.images.content.layers.trash)
+        stores = (self.images.content.blobs.trash, self.images.content.layers.home)
         devices = {store.stat().st_dev: store for store in stores}
         for store in devices.values():
             await trio.to_thread.run_sync(sync_filesystem, store)
@@ -196,11 +196,12 @@ class ImagesActor:
         while True:
             await content.discarded.wait()
             content.discarded = trio.Event()
-            for trash in (content.blobs.trash, content.layers.trash):
-                try:
-                    await trio.to_thread.run_sync(trees.empty, trash)
-                except OSError as error:  # tried again with the next thing that is thrown away
-                    _log.warning("the trash cannot be emptied", path=str(trash), error=str(error))
+            await content.layers.sweep()
+            trash = content.blobs.trash
+            try:
+                await trio.to_thread.run_sync(trees.empty, trash)
+            except OSError as error:  # tried again with the next thing that is thrown away
+                _log.warning("the trash cannot be emptied", path=str(trash), error=str(error))
 
 
 def _lines(image_id: str, tags: tuple[Any, ...]) -> list[str]:

@@ -97,6 +97,7 @@ class Images:
             try:
                 record = parse_record(entry.body, ImageRecord)
                 self.content.keep(record)
+                await self.content.layers.know(record.chain_ids)
                 document = documents.read_image(await self.content.blobs.read(record.id))
                 names = tuple(references.parse(name) for name in sorted(tags.get(entry.id, ())))
             except (EngineError, OSError) as error:  # one damaged image must not keep the others from working
@@ -110,7 +111,6 @@ class Images:
 
     def _open_stores(self) -> None:
         self.content.blobs.open()
-        self.content.layers.open()
         self.spool_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for spool in self.spool_directory.iterdir():
             spool.unlink()

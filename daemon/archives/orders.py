@@ -52,6 +52,18 @@ class SplitOrder(NamedTuple):
         return cls(**json.loads(text))
 
 
+class DigestOrder(NamedTuple):
+    """Say what the digest of the uncompressed file is; `root` is where that is done, `news` as above."""
+
+    root: str
+    news: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> DigestOrder:
+        """Return what `write` was given."""
+        return cls(**json.loads(text))
+
+
 class PackOrder(NamedTuple):
     """Pack what is at `path` within `root`, following nothing.
 

@@ -30,11 +30,20 @@ import trio
 
 from daemon.archives.changes import Change, Kind
 from daemon.archives.errors import HOST_AT_FAULT
-from daemon.archives.orders import CompareOrder, ExtractOrder, PackOrder, SplitOrder, Whiteouts, write
+from daemon.archives.orders import (
+    CompareOrder,
+    DigestOrder,
+    ExtractOrder,
+    PackOrder,
+    SplitOrder,
+    Whiteouts,
+    write,
+)
 from daemon.archives.supply import Archived, Feed, supplied
 from daemon.errors import Failed, InvalidParameter
 
 PIPE_BYTES: Final = 1 << 20
+EMPTY: Final = Path("/proc/self/fdinfo")  # nobody can put anything there: the root of who needs no file
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 _ERROR_LIMIT_CHARACTERS: Final = 2000
 _ENVIRONMENT: Final = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -90,6 +99,17 @@ async def extract(
     """
     order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner)
     return Extracted(**await _read("daemon.archives.extract", archived, order))
+
+
+async def diff_id_of(archived: Archived) -> str:
+    """Return the digest of what is in a file, which may be compressed.
+
+    Raises:
+        InvalidParameter: it cannot be decompressed.
+        EngineError: what a growing file was broken off with.
+
+    """
+    return str(await _read("daemon.archives.digest", archived, DigestOrder(str(EMPTY))))
 
 
 async def split(archive: Archived, directory: Path) -> Archive:
@@ -156,7 +176,7 @@ async def compare(lower: Path | None, upper: Path) -> tuple[Change, ...]:
     return tuple(Change(path, Kind(kind)) for path, kind in found)
 
 
-async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder) -> Any:
+async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder | DigestOrder) -> Any:
     async with supplied(archived) as (stdin, news, feed):
         arguments = (write(order._replace(news=news)),)
         passed = () if news is None else (news,)

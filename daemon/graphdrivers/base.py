@@ -1,13 +1,14 @@
 """What the engine asks of whoever makes root filesystems.
 
-A graph driver stacks unpacked layers under a container's own writable layer.  Every call may be
+They stack unpacked layers under a container's own writable layer.  Every call may be
 repeated (mount of what is mounted, remove of what is gone), because start-up after a crash
 repeats what it cannot know to have happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,11 @@ class GraphDriver(Protocol):
         """What `docker info` calls it."""
         ...
 
+    @property
+    def status(self) -> Sequence[tuple[str, str]]:
+        """What `docker info` shows about it."""
+        ...
+
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Make an empty writable layer over the layers `chain_ids`, lowest first.
 
@@ -30,7 +36,7 @@ class GraphDriver(Protocol):
         ...
 
     async def mount(self, container_id: str, chain_ids: Sequence[str] | None = None) -> Path:
-        """Return the root filesystem, mounted; with `chain_ids`, `prepare` it first.
+        """Return the root filesystem, mounted for a run; with `chain_ids`, `prepare` it first.
 
         Raises:
             Failed: the kernel refused, or it was never prepared.
@@ -39,10 +45,21 @@ class GraphDriver(Protocol):
         ...
 
     async def unmount(self, container_id: str) -> None:
-        """Unmount the root filesystem; the writable layer stays.
+        """Say that the run is over; the writable layer stays.
 
         Raises:
             Failed: the kernel refused.
+
+        """
+        ...
+
+    def mounted(
+        self, container_id: str, chain_ids: Sequence[str] | None = None
+    ) -> AbstractAsyncContextManager[Path]:
+        """Lend the root filesystem, whether the container runs or not; with `chain_ids`, `prepare` it first.
+
+        Raises:
+            Failed: the kernel refused, or it was never prepared.
 
         """
         ...
@@ -56,6 +73,13 @@ class GraphDriver(Protocol):
         """
         ...
 
+    def diff(self, container_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Lend a layer's tar of what the container has changed, as `commit` needs it: not compressed.
+
+        The iterator raises Failed if something cannot be read; what came before is worthless then.
+        """
+        ...
+
     async def written_bytes(self, container_id: str) -> int:
         """Return the size of what the container has written; 0 for one that was never prepared."""
         ...
@@ -66,4 +90,8 @@ class GraphDriver(Protocol):
 
     async def prune(self, container_ids: Collection[str]) -> None:
         """Unmount and delete the writable layers of all other containers; for start-up."""
+        ...
+
+    async def adopt(self, container_ids: Collection[str]) -> None:
+        """Take it that these run, so their root filesystems are mounted; for start-up."""
         ...

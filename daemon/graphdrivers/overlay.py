@@ -1,205 +1,154 @@
-"""Root filesystems from overlayfs: read-only layers below, one writable directory per container above.
+"""The graph driver `overlay2`: the kernel shows read-only layers and a writable directory above as one tree.
 
-A container's directory <root>/containers/<id> holds diff (what it has written), work (the kernel's),
-merged (where it is mounted) and layers (its chain IDs, lowest first).  What is mounted is asked
-of the kernel each time, never remembered: the engine may have died in between.
-
-mount(2) takes one page of options.  Many or awkward paths are therefore named through descriptors,
-/proc/self/fd/N, which are short and hold no character that overlayfs gives a meaning to.
-
-Source: kernel Documentation/filesystems/overlayfs.rst.
+Layers are directories of their own, so they can be filled in any order, and the kernel knows what is mounted.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
-import orjson
-import structlog
 import trio
 
-from daemon import syscalls
-from daemon.errors import Failed
-from daemon.graphdrivers import trees
-from daemon.graphdrivers.layers import DRIVER_NAME, OverlayLayers
-from daemon.graphdrivers.trees import delete_tree
+from daemon.archives import sandbox
+from daemon.archives.orders import Whiteouts
+from daemon.archives.sandbox import Extracted
+from daemon.archives.supply import Archived
+from daemon.graphdrivers import filesystems, trees
+from daemon.graphdrivers.driver import Capabilities, Inventory, Pairs
+from daemon.graphdrivers.overlayfiles import OverlayFiles
+from daemon.graphdrivers.overlaymounts import Stack, mount, unmount
 
-OPTIONS_LIMIT_BYTES: Final = 4000  # of the page that mount(2) copies
-_SPECIAL: Final = frozenset(',:\\"\n')
-_log = structlog.get_logger(__name__)
+NAME: Final = "overlay2"  # Docker's name for this arrangement, which tools know
+THREADS: Final = 8
+Result = TypeVar("Result")
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class OverlayDriver:
-    """The graph driver `overlay2`; `layers` is where the read-only layers are."""
+    """The driver; everything it has is below `home`, the engine's own directory for it."""
 
-    root: Path
-    layers: OverlayLayers
-    _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(8), init=False)
+    home: Path
+    files: OverlayFiles = attrs.field(init=False)
+    _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(THREADS), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.files = OverlayFiles(self.home)
 
     @property
     def name(self) -> str:
         """What `docker info` calls it."""
-        return DRIVER_NAME
+        return NAME
 
-    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
-        """Make an empty writable layer over the layers `chain_ids`, lowest first.
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can."""
+        return Capabilities(any_order=True, counts_gets=False)
 
-        Raises:
-            Failed: a layer is missing, or the disk refused.
+    async def init(self) -> None:
+        """Make the directories."""
+        await self._in_thread(self.files.prepare)
 
-        """
-        with _translated("create the root filesystem", container_id):
-            await trio.to_thread.run_sync(self._prepare, container_id, chain_ids, limiter=self._threads)
+    async def create(self, layer_id: str, parent: str) -> None:
+        """Make an empty layer, which is to be filled; leave alone one that is there."""
+        await self._in_thread(self.files.create, layer_id, parent)
 
-    async def mount(self, container_id: str, chain_ids: Sequence[str] | None = None) -> Path:
-        """Return the root filesystem, mounted; with `chain_ids`, `prepare` it first.
+    async def create_read_write(self, layer_id: str, parent: str) -> None:
+        """Make a root filesystem that shows the layers from `parent` down; leave alone one that is there."""
+        await self._in_thread(self.files.create_read_write, layer_id, parent)
 
-        Raises:
-            Failed: the kernel refused, or it was never prepared.
+    async def open_read_write(self, layer_id: str, parent: str) -> Path:
+        """Make it if need be, and mount it, in one call of a thread."""
+        return await self._in_thread(self._open_read_write, layer_id, parent)
 
-        """
-        with _translated("mount the root filesystem", container_id):
-            return await trio.to_thread.run_sync(self._mount, container_id, chain_ids, limiter=self._threads)
+    async def remove(self, layer_id: str) -> None:
+        """Unmount and delete it."""
+        await self._in_thread(self._remove, layer_id)
 
-    async def unmount(self, container_id: str) -> None:
-        """Unmount the root filesystem; the writable layer stays.
+    async def get(self, layer_id: str) -> Path:
+        """Return where it is mounted."""
+        return await self._in_thread(self._mount, layer_id)
 
-        Raises:
-            Failed: the kernel refused.
+    async def put(self, layer_id: str) -> None:
+        """Unmount it."""
+        await self._in_thread(self._unmount, layer_id)
 
-        """
-        with _translated("unmount the root filesystem", container_id):
-            await trio.to_thread.run_sync(self._unmount, container_id, limiter=self._threads)
+    async def exists(self, layer_id: str) -> bool:
+        """Tell whether there is such a layer."""
+        return await self._in_thread(lambda: self.files.own(layer_id).is_dir())
 
-    async def remove(self, container_id: str) -> None:
-        """Unmount and delete the writable layer.
+    async def status(self) -> Pairs:
+        """Return what dockerd shows of its own, as far as it is true here."""
+        return (
+            ("Backing Filesystem", await self._in_thread(filesystems.kind_of, self.home)),
+            ("Supports d_type", "true"),  # or the kernel would not have mounted it
+            ("Using metacopy", "false"),
+            ("Native Overlay Diff", "true"),
+            ("userxattr", "false"),
+        )
 
-        Raises:
-            Failed: something in it cannot be deleted, an immutable file for one.
+    async def metadata(self, layer_id: str) -> Mapping[str, str]:
+        """Return its directories."""
+        return await self._in_thread(self.files.describe, layer_id)
 
-        """
-        with _translated("remove the root filesystem", container_id):
-            await trio.to_thread.run_sync(self._remove, container_id, limiter=self._threads)
+    async def cleanup(self) -> None:
+        """Do nothing: what is mounted is mounted for somebody who gives it back."""
+        await trio.lowlevel.checkpoint()
 
-    async def prune(self, container_ids: Collection[str]) -> None:
-        """Unmount and delete the writable layers of all other containers; for start-up."""
-        parent = self.root / "containers"
-        found = await trio.to_thread.run_sync(lambda: os.listdir(parent) if parent.is_dir() else [])
-        for container_id in set(found).difference(container_ids):
-            try:
-                await self.remove(container_id)
-            except Failed as error:  # it can wait for the next start; the engine cannot
-                _log.warning("left-over root filesystem stays", container_id=container_id, error=str(error))
+    async def apply_diff(self, layer_id: str, parent: str, blob: Archived) -> Extracted:
+        """Unpack a tar into the layer, whatever is below."""
+        return await sandbox.extract(blob, self.files.own(layer_id))
 
-    async def written_bytes(self, container_id: str) -> int:
-        """Return the size of what the container has written; 0 for one that was never prepared."""
-        diff = self.directory(container_id) / "diff"
-        return await trio.to_thread.run_sync(trees.size_bytes, diff, abandon_on_cancel=True)
+    def diff(self, layer_id: str, parent: str | None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Lend a tar of the layer's own files."""
+        return sandbox.pack(self.files.own(layer_id), whiteouts=Whiteouts.OVERLAYFS)
 
-    def describe(self, container_id: str) -> Mapping[str, str]:
-        """Return what inspect shows as GraphDriver.Data; nothing for what was never prepared."""
-        directory = self.directory(container_id)
-        try:
-            lowers = self._lowers(directory)
-        except OSError:
-            return {}
-        return {
-            "LowerDir": ":".join(map(str, lowers)),
-            "MergedDir": str(directory / "merged"),
-            "UpperDir": str(directory / "diff"),
-            "WorkDir": str(directory / "work"),
-        }
+    async def diff_size(self, layer_id: str, parent: str | None) -> int:
+        """Return the size of the layer's own files."""
+        files = self.files.own(layer_id)
+        return await trio.to_thread.run_sync(trees.size_bytes, files, abandon_on_cancel=True)
 
-    def directory(self, container_id: str) -> Path:
-        """Return where everything of one container is."""
-        return self.root / "containers" / container_id
+    async def inventory(self) -> Inventory:
+        """Return what there is."""
+        return await self._in_thread(self.files.inventory)
 
-    def _lowers(self, directory: Path) -> list[Path]:
-        """Return the read-only layers, uppermost first as the kernel wants them."""
-        chain_ids: list[str] = orjson.loads((directory / "layers").read_bytes())
-        return [self.layers.path(chain_id) for chain_id in reversed(chain_ids)] or [directory / "empty"]
+    def describe(self, layer_id: str) -> Mapping[str, str]:
+        """Return its directories; a few small files are read for that."""
+        return self.files.describe(layer_id)
 
-    def _prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
-        directory = self.directory(container_id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("diff", "work", "merged") if chain_ids else ("diff", "work", "merged", "empty"):
-            (directory / name).mkdir(exist_ok=True)
-        if (directory / "layers").exists():
-            return  # prepared before: what the container has made of its root stays
-        top = os.stat(self.layers.path(chain_ids[-1])) if chain_ids else None
-        # The upper directory shows as `/` of the container, so it takes the image's owner and mode.
-        os.chown(directory / "diff", top.st_uid if top else 0, top.st_gid if top else 0)
-        os.chmod(directory / "diff", stat.S_IMODE(top.st_mode) if top else 0o755)
-        _write(directory / "layers", orjson.dumps(list(chain_ids)))
+    def _open_read_write(self, layer_id: str, parent: str) -> Path:
+        self.files.create_read_write(layer_id, parent)
+        return self._mount(layer_id)
 
-    def _mount(self, container_id: str, chain_ids: Sequence[str] | None) -> Path:
-        if chain_ids is not None:
-            self._prepare(container_id, chain_ids)
-        directory = self.directory(container_id)
-        merged = directory / "merged"
-        if not os.path.ismount(merged):
-            with _options(self._lowers(directory), directory) as options:
-                syscalls.mount("overlay", merged, "overlay", 0, options)
-        return merged
+    def _mount(self, layer_id: str) -> Path:
+        lowers = self.files.lowers(layer_id)
+        directory = self.files.container(layer_id)
+        target = self._target(layer_id)
+        if directory.is_dir():
+            stack = Stack(lowers or [directory / "empty"], directory / "diff", directory / "work")
+        else:
+            target.mkdir(exist_ok=True)
+            # Without an upper directory overlayfs wants two lower ones.
+            stack = Stack([self.files.layer(layer_id), *(lowers or [self.home / "empty"])])
+        mount(stack, target)
+        return target
 
-    def _unmount(self, container_id: str) -> None:
-        merged = self.directory(container_id) / "merged"
-        while os.path.ismount(merged):
-            try:
-                syscalls.unmount(merged)
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    raise
-                _log.warning("root filesystem is busy, detaching it", container_id=container_id)
-                syscalls.unmount(merged, syscalls.MNT_DETACH)
+    def _unmount(self, layer_id: str) -> None:
+        target = self._target(layer_id)
+        unmount(target)
+        if target.parent.name == "views" and target.is_dir():
+            target.rmdir()
 
-    def _remove(self, container_id: str) -> None:
-        self._unmount(container_id)
-        delete_tree(self.directory(container_id))
+    def _remove(self, layer_id: str) -> None:
+        self._unmount(layer_id)
+        self.files.delete(layer_id)
 
+    def _target(self, layer_id: str) -> Path:
+        directory = self.files.container(layer_id)
+        return directory / "merged" if directory.is_dir() else self.home / "views" / layer_id
 
-@contextlib.contextmanager
-def _options(lowers: Sequence[Path], directory: Path) -> Generator[str, None, None]:
-    """Yield the mount options, with paths where they fit and descriptors where not."""
-    paths = [directory / "diff", directory / "work", *lowers]
-    plain = _join([str(path) for path in paths])
-    if len(os.fsencode(plain)) <= OPTIONS_LIMIT_BYTES and not any(
-        _SPECIAL.intersection(str(p)) for p in paths
-    ):
-        yield plain
-        return
-    with contextlib.ExitStack() as opened:
-        names = []
-        for path in paths:
-            descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            opened.callback(os.close, descriptor)
-            names.append(f"/proc/self/fd/{descriptor}")
-        yield _join(names)
-
-
-def _join(names: Sequence[str]) -> str:
-    # index=off: a layer is under many containers at once, which the index would take for a mistake.
-    upper, work, *lowers = names
-    return f"index=off,lowerdir={':'.join(lowers)},upperdir={upper},workdir={work}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def _translated(what: str, container_id: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except OSError as error:
-        raise Failed(f"failed to {what} of container {container_id[:12]}: {error}") from error
+    async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        return await trio.to_thread.run_sync(function, *arguments, limiter=self._threads)

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 import trio
 
+from daemon.archives.sandbox import Extracted
+from daemon.archives.supply import Archived
 from daemon.failpoints import reached
 from daemon.images.blobs import BlobStore
 from daemon.images.records import ImageRecord
 
 
 class LayerStore(Protocol):
-    """Unpacked layers by chain ID; each call is a few renames."""
+    """Unpacked layers by chain ID; what is not `async` is done at once."""
 
     @property
-    def trash(self) -> Path:
-        """Where removed layers wait to be deleted."""
-        ...
-
-    def open(self) -> None:
-        """Make the directories."""
+    def home(self) -> Path:
+        """The directory of which the file system has everything."""
         ...
 
     def __contains__(self, chain_id: str) -> bool: ...
@@ -41,20 +38,40 @@ class LayerStore(Protocol):
         """Return what inspect shows as the GraphDriver of an image with these layers, lowest first."""
         ...
 
-    def staging(self) -> AbstractContextManager[Path]:
-        """Lend a new empty directory to unpack a layer into; what has not been adopted is discarded."""
+    async def add(
+        self, chain_id: str, parent: str | None, blob: Archived, accept: Callable[[Extracted], None]
+    ) -> Extracted:
+        """Unpack a layer; it is there when this returns, and not at all if this or `accept` raises.
+
+        One that is there already is unpacked again, to look at it, but stays as it is.
+
+        Args:
+            chain_id: the new layer's.
+            parent: the chain ID of the one below; that must be there, unless the driver takes any order.
+            blob: its tar, compressed or not.
+            accept: raises what is to be raised if this is not the layer that was expected.
+
+        """
         ...
 
-    def adopt(self, staged: Path, chain_id: str) -> None:
-        """Make what was unpacked into `staged` the layer `chain_id`, unless there is one."""
+    async def know(self, chain_ids: Sequence[str]) -> None:
+        """Learn which of these layers, lowest first, stands on which; for start-up."""
+        ...
+
+    async def size_bytes(self, chain_id: str) -> int:
+        """Return the size of all files of a layer that is there."""
         ...
 
     def discard(self, chain_id: str) -> None:
-        """Take a layer out of the store, at once; the trash is emptied later."""
+        """Take a layer out of the store, at once; `sweep` deletes it."""
         ...
 
     def keep_only(self, chain_ids: Collection[str]) -> None:
         """Discard all other layers and everything half unpacked; for start-up."""
+        ...
+
+    async def sweep(self) -> None:
+        """Delete what was discarded or never became whole, but for what is being unpacked."""
         ...
 
 

@@ -15,7 +15,7 @@ import orjson
 import trio
 
 from daemon.archives import sandbox
-from daemon.archives.sandbox import Member
+from daemon.archives.sandbox import Extracted, Member
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
 from daemon.images import digests, documents
@@ -62,11 +62,9 @@ class Job:
             InvalidParameter: it is not a tar, or a broken one.
 
         """
-        with self.content.layers.staging() as directory:
-            extracted = await sandbox.extract(tar, directory)
-            chain_id = extracted.diff_id
-            self.lease.layer(chain_id)
-            self.content.layers.adopt(directory, chain_id)
+        chain_id = await sandbox.diff_id_of(tar)  # a layer that nothing is below has it as its chain ID, too
+        self.lease.layer(chain_id)
+        extracted = await self.content.layers.add(chain_id, None, tar, _expecting(chain_id, 0))
         reached("image-layer-imported")
         digest, size_bytes = await trio.to_thread.run_sync(_measure, tar)
         member = Member(tar, size_bytes, digest)
@@ -76,28 +74,27 @@ class Job:
         return self._complete(PlannedImage(document, (), ()), (layer,))
 
     async def _bring(self, image: PlannedImage) -> Brought:
-        layers = []
+        layers: list[LayerRecord] = []
         diff_ids = image.document.diff_ids
         for position, chain_id in enumerate(digests.chain_ids(diff_ids)):
             self.lease.layer(chain_id)
             layer = self.known(chain_id) or self._unpacked.get(chain_id)
             if layer is None:
-                layer = await self._unpack(image.layers[position], position, diff_ids[position], chain_id)
+                parent = layers[-1].chain_id if layers else None
+                accept = _expecting(diff_ids[position], position)
+                layer = await self._unpack(image.layers[position], chain_id, parent, accept)
             self.lease.blob(layer.blob)
             layers.append(layer)
         return self._complete(image, tuple(layers))
 
-    async def _unpack(self, member: Member, position: int, diff_id: str, chain_id: str) -> LayerRecord:
+    async def _unpack(
+        self, member: Member, chain_id: str, parent: str | None, accept: Callable[[Extracted], None]
+    ) -> LayerRecord:
         self._adopt_blob(member)
-        with self.content.layers.staging() as directory:
-            extracted = await sandbox.extract(self.content.blobs.path(member.digest), directory)
-            if extracted.diff_id != diff_id:
-                raise InvalidParameter(
-                    f'invalid diffID for layer {position}: expected "{diff_id}", got "{extracted.diff_id}"'
-                )
-            self.content.layers.adopt(directory, chain_id)
+        blob = self.content.blobs.path(member.digest)
+        extracted = await self.content.layers.add(chain_id, parent, blob, accept)
         reached("image-layer-unpacked")
-        return self._keep_layer(member, diff_id, chain_id, extracted.size_bytes)
+        return self._keep_layer(member, extracted.diff_id, chain_id, extracted.size_bytes)
 
     def _adopt_blob(self, member: Member) -> None:
         self.lease.blob(member.digest)
@@ -124,6 +121,16 @@ class Job:
             self.content.blobs.add(content)
         record = ImageRecord(document.id, digests.of(manifest), len(manifest), layers)
         return Brought(record, document, image.tags)
+
+
+def _expecting(diff_id: str, position: int) -> Callable[[Extracted], None]:
+    def accept(extracted: Extracted) -> None:
+        if extracted.diff_id != diff_id:
+            raise InvalidParameter(
+                f'invalid diffID for layer {position}: expected "{diff_id}", got "{extracted.diff_id}"'
+            )
+
+    return accept
 
 
 def _manifest(document: ImageDocument, layers: tuple[LayerRecord, ...]) -> bytes:

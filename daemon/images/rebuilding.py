@@ -31,7 +31,7 @@ WRITTEN_SECONDS: Final = 120.0
 
 @attrs.frozen
 class Rebuilding:
-    """Looks for images; `unpacked_bytes` measures the layer with a chain ID."""
+    """Looks for images; `unpacked_bytes` returns how much the layer with a chain ID has unpacked."""
 
     blobs: BlobStore
     layers: LayerStore

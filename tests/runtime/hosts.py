@@ -22,8 +22,9 @@ from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.actors.containers import new_id
 from daemon.errors import RuntimeFailed
-from daemon.graphdrivers.layers import OverlayLayers
+from daemon.graphdrivers.layers import layer_id
 from daemon.graphdrivers.overlay import OverlayDriver
+from daemon.graphdrivers.roots import Roots
 from daemon.model import Config, HostConfig, ImageConfig, NetworkingConfig
 from daemon.runtimes.attach import AttachSocket
 from daemon.runtimes.base import Exit, Run
@@ -147,13 +148,19 @@ class RealRig:
         installed("conmon")
         layout = Layout(root / "data", root / "exec")
         layout.make()
-        layers = OverlayLayers(layout.data_root / "overlay")
-        _make_image(layers.path(CHAIN))
-        driver = OverlayDriver(layout.data_root / "overlay", layers)
+        driver = OverlayDriver(layout.data_root / "overlay")
+        driver.files.prepare()
+        driver.files.create(layer_id(CHAIN), "")
+        _make_image(driver.files.layer(layer_id(CHAIN)))
         bundles = Bundles(layout, FACTS, lambda _: {})
         networks = no_networks(root / "netns")
-        host = LinuxHost(layout, driver, SeccompProfiles(FACTS), bundles, Inotify(), networks)
+        host = LinuxHost(layout, Roots(driver), SeccompProfiles(FACTS), bundles, Inotify(), networks)
         return cls(root, installed(runtime), host)
+
+    @property
+    def layer(self) -> Path:
+        """The image's only layer."""
+        return self.root / "data" / "overlay" / "layers" / layer_id(CHAIN)
 
     def record(self, *command: str, **changes: Any) -> ContainerRecord:
         name = Path(self.runtime).name

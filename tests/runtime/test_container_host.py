@@ -124,7 +124,7 @@ async def test_a_runtime_that_is_not_there_is_named(real: RealRig) -> None:
 )
 async def test_what_cannot_be_executed_has_a_shells_exit_code(real: RealRig, path: str, code: int) -> None:
     record = real.record(path)
-    layer = real.host.graph_driver.layers.path(record.chain_ids[0])  # type: ignore[attr-defined]
+    layer = real.layer
     (layer / "mode").write_text("not executable")
     with trio.fail_after(REAL_SECONDS):
         try:

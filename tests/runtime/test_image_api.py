@@ -11,7 +11,9 @@ import orjson
 import pytest
 import trio
 
+from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.images import digests
+from tests.unit.graphdrivers.fakes import opened
 from tests.unit.images import tars
 from tests.unit.images.tars import member
 from tests.unit.images.test_api import Docker, serve
@@ -22,7 +24,7 @@ LAYER = tars.tar((member("bin/tool", mode=0o755), b"tool" * 10000))
 
 @pytest.fixture
 async def docker(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Docker]:
-    yield await serve(tmp_path, nursery)
+    yield await serve(tmp_path, nursery, await opened(OverlayDriver(tmp_path / "overlay")))
     nursery.cancel_scope.cancel()
 
 

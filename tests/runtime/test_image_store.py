@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import os
 import tarfile
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
@@ -19,8 +18,10 @@ import zstandard
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_commands import Delete, Import, Load
 from daemon.actors.images import Images
+from daemon.archives.sandbox import Extracted
+from daemon.archives.supply import Archived
 from daemon.errors import InvalidParameter
-from daemon.graphdrivers.layers import OverlayLayers
+from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.images import digests, importing, references
 from daemon.images.blobs import BlobStore
 from daemon.images.changes import apply_changes
@@ -29,6 +30,7 @@ from daemon.images.saving import Saved
 from daemon.images.spool import fill, new_spool
 from daemon.model import Config
 from tests.unit.fakes import FakeLedger
+from tests.unit.graphdrivers.fakes import opened
 from tests.unit.images import tars
 from tests.unit.images.tars import member, tar
 
@@ -55,12 +57,11 @@ class Store:
         return b"".join([chunk async for chunk in self.images.save([Saved(image.record, image.tags)])])
 
     def left(self) -> list[str]:
-        """Return every file and directory of content there is, but for what waits in the trash."""
+        """Return every file and directory of content there is, but for what waits to be deleted."""
         found = [
             *(self.root / "blobs" / "sha256").iterdir(),
             *(self.root / "blobs" / "tmp").iterdir(),
-            *(self.root / "overlay" / "layers").iterdir(),
-            *(self.root / "overlay" / "staging").iterdir(),
+            *(path for path in (self.root / "overlay" / "index").iterdir() if not path.suffix),
             *(self.root / "tmp").iterdir(),
         ]
         return sorted(str(path.relative_to(self.root)) for path in found)
@@ -73,7 +74,7 @@ async def _pieces(archive: bytes) -> AsyncIterator[bytes]:
 
 @pytest.fixture
 async def store(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Store]:
-    content = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
+    content = Content(BlobStore(tmp_path / "blobs"), await opened(OverlayDriver(tmp_path / "overlay")))
     images, ledger = Images(content, lambda _: (), tmp_path / "tmp"), FakeLedger()
     await images.recover(ledger)
     await nursery.start(ImagesActor(images, ledger).run)
@@ -90,10 +91,8 @@ async def test_a_docker_archive_is_loaded(store: Store, compress: Callable[[byte
     image = store.images.resolve("box:1")
     assert image.id == digests.of(tars.config_of([BASE, TOP]))
     assert image.size_bytes == len(b"tool") + len(b"top")
-    assert [(store.images.content.layers.path(chain) / "etc/name").exists() for chain in image.chain_ids] == [  # type: ignore[attr-defined]
-        False,
-        True,
-    ]
+    layers = [store.root / "overlay/layers" / chain.removeprefix("sha256:") for chain in image.chain_ids]
+    assert [(layer / "etc/name").exists() for layer in layers] == [False, True]
     assert list((store.root / "tmp").iterdir()) == []
 
 
@@ -247,21 +246,20 @@ async def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
     assert store.left() == []
 
 
-@attrs.frozen
-class NoticingLayers(OverlayLayers):
+@attrs.define(eq=False)
+class NoticingDriver(OverlayDriver):
     """Tells when the first layer is about to be unpacked."""
 
-    staged: trio.Event = attrs.field(factory=trio.Event)
+    begun: trio.Event = attrs.field(factory=trio.Event)
 
-    @contextlib.contextmanager
-    def staging(self) -> Generator[Path, None, None]:
-        with OverlayLayers.staging(self) as directory:
-            self.staged.set()
-            yield directory
+    async def apply_diff(self, layer_id: str, parent: str, blob: Archived) -> Extracted:
+        self.begun.set()
+        return await super().apply_diff(layer_id, parent, blob)
 
 
 async def test_a_load_that_is_cut_off_by_the_engines_end_leaves_nothing(tmp_path: Path) -> None:
-    layers = NoticingLayers(tmp_path / "overlay")
+    driver = NoticingDriver(tmp_path / "overlay")
+    layers = await opened(driver)
     images = Images(Content(BlobStore(tmp_path / "blobs"), layers), lambda _: (), tmp_path / "tmp")
     ledger = FakeLedger()
     await images.recover(ledger)
@@ -269,10 +267,12 @@ async def test_a_load_that_is_cut_off_by_the_engines_end_leaves_nothing(tmp_path
     async with trio.open_nursery() as nursery:
         await nursery.start(ImagesActor(images, ledger).run)
         nursery.start_soon(store.load, tars.docker_archive([BASE, TOP]))
-        await layers.staged.wait()
+        await driver.begun.wait()
         nursery.cancel_scope.cancel()
     assert ledger.history == []
     assert store.left() == []
+    await (await opened(driver)).sweep()
+    assert list((tmp_path / "overlay" / "layers").iterdir()) == []
 
 
 async def test_a_client_that_leaves_in_the_middle_of_a_save_holds_nothing(store: Store) -> None:

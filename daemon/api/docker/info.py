@@ -177,7 +177,7 @@ def _runtime(runtime: Runtime, version: ApiVersion) -> dict[str, Any]:
 def _surroundings(engine: Engine, settings: Settings) -> dict[str, Any]:
     return {
         "Driver": engine.graph_driver.name,
-        "DriverStatus": [],
+        "DriverStatus": [list(pair) for pair in engine.graph_driver.status],
         "LoggingDriver": settings.log_driver,
         "Debug": settings.debug,
         "ExperimentalBuild": False,

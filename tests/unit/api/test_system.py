@@ -43,6 +43,7 @@ class FakeContainer:
 @attrs.frozen
 class FakeDriver:
     name: str = "overlay2"
+    status: tuple[tuple[str, str], ...] = (("Backing Filesystem", "extfs"),)
 
 
 @attrs.frozen
@@ -133,6 +134,7 @@ async def test_info_counts_what_there_is(app: Application) -> None:
 async def test_info_tells_how_the_engine_is_set_up(app: Application) -> None:
     document = await get(app, "/info")
     assert (document["DefaultRuntime"], document["Driver"]) == ("crun", "overlay2")
+    assert document["DriverStatus"] == [["Backing Filesystem", "extfs"]]
     assert (document["CgroupVersion"], document["CgroupDriver"], document["NCPU"]) == ("2", "cgroupfs", 4)
     assert (document["Labels"], document["DockerRootDir"]) == (["a=b"], "/data")
     assert document["Swarm"]["LocalNodeState"] == "inactive"

@@ -15,16 +15,16 @@ from daemon.actors.image_commands import Delete, Load, NoteSaved, Prune, Record,
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
 from daemon.errors import Conflict, Failed, NotFound, Unavailable
-from daemon.graphdrivers.layers import OverlayLayers
 from daemon.images import references
 from daemon.images.blobs import BlobStore
-from daemon.images.content import Content
+from daemon.images.content import Content, LayerStore
 from daemon.images.loading import Brought
 from daemon.images.spool import new_spool
 from daemon.journal import Event, Hold, Transaction
 from daemon.journal import Record as JournalRecord
 from daemon.wire import parse_record
 from tests.unit.fakes import FakeLedger
+from tests.unit.graphdrivers.fakes import chain_ids, fake_layers, put_layers
 from tests.unit.images import tars
 
 
@@ -50,28 +50,27 @@ class Setting:
             for new in brought:
                 lease.record(new.record)
                 content.blobs.add(new.document.raw)
-                for chain_id in new.record.chain_ids:
-                    with content.layers.staging() as staged:
-                        content.layers.adopt(staged, chain_id)
+                await put_layers(content.layers, new.record.chain_ids)
             await self.images.mailbox.ask(Record(brought, action))
 
     def layers(self) -> set[str]:
-        root = self.images.content.blobs.root.parent / "overlay" / "layers"
-        return {f"sha256:{path.name}" for path in root.iterdir()}
+        return chain_ids(self.images.content.layers)
 
 
-def make_images(tmp_path: Path, users: dict[str, list[ImageUser]]) -> Images:
+async def make_images(
+    tmp_path: Path, users: dict[str, list[ImageUser]], layers: LayerStore | None = None
+) -> Images:
     def users_of(image_id: str) -> Iterable[ImageUser]:
         return users.get(image_id, ())
 
-    content = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
+    content = Content(BlobStore(tmp_path / "blobs"), layers or await fake_layers(tmp_path / "graph"))
     return Images(content, users_of, tmp_path / "tmp")
 
 
 @pytest.fixture
 async def setting(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Setting]:
     users: dict[str, list[ImageUser]] = {}
-    images, ledger = make_images(tmp_path, users), FakeLedger()
+    images, ledger = await make_images(tmp_path, users), FakeLedger()
     await images.recover(ledger)
     await nursery.start(ImagesActor(images, ledger).run)
     yield Setting(images, ledger, users)
@@ -204,7 +203,7 @@ async def test_a_full_disk_changes_nothing(setting: Setting) -> None:
 
 
 async def test_an_actor_that_ends_answers_what_it_has_taken(tmp_path: Path) -> None:
-    images = make_images(tmp_path, {})
+    images = await make_images(tmp_path, {})
     await images.recover(FakeLedger())
     async with trio.open_nursery() as nursery:
         await nursery.start(ImagesActor(images, StuckLedger()).run)
@@ -216,7 +215,7 @@ async def test_an_actor_that_ends_answers_what_it_has_taken(tmp_path: Path) -> N
 async def test_a_load_whose_client_left_before_its_turn_is_not_begun(
     tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    images = make_images(tmp_path, {})
+    images = await make_images(tmp_path, {})
     actor = ImagesActor(images, FakeLedger())
     await images.recover(FakeLedger())
     await nursery.start(actor.run)
@@ -240,7 +239,7 @@ async def _cancel_when_waited_for(scope: trio.CancelScope) -> None:
 
 
 async def test_what_is_being_written_when_the_actor_ends_is_shown(tmp_path: Path) -> None:
-    images, ledger = make_images(tmp_path, {}), FakeLedger(gate=trio.Event())
+    images, ledger = await make_images(tmp_path, {}), FakeLedger(gate=trio.Event())
     await images.recover(ledger)
     async with trio.open_nursery() as nursery:
         actor = await nursery.start(_a_life, images, ledger)
@@ -275,7 +274,7 @@ async def test_recovery_shows_what_was_recorded_and_discards_the_rest(
     content = setting.images.content
     stray = content.blobs.add(b"stray")
     (tmp_path / "tmp" / "spool").touch()
-    again = make_images(tmp_path, {})
+    again = await make_images(tmp_path, {})
     await again.recover(setting.ledger)
     assert again.resolve("box:1") == setting.images.resolve("box:1")
     assert stray not in content.blobs
@@ -287,7 +286,7 @@ async def test_a_damaged_image_does_not_keep_the_others_away(setting: Setting, t
     await setting.record(tars.brought("a", "a:1"), tars.brought("b", "b:1"))
     bad = setting.images.resolve("a:1")
     setting.images.content.blobs.path(bad.id).unlink()
-    again = make_images(tmp_path, {})
+    again = await make_images(tmp_path, {})
     await again.recover(setting.ledger)
     assert [image.repo_tags for image in again] == [("b:1",)]
 

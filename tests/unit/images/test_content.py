@@ -4,34 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from daemon.graphdrivers.layers import OverlayLayers
 from daemon.images import digests
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
+from tests.unit.graphdrivers.fakes import fake_layers, put_layers
 from tests.unit.images import tars
 
 
 @pytest.fixture
-def content(tmp_path: Path) -> Content:
-    made = Content(BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay"))
+async def content(tmp_path: Path) -> Content:
+    made = Content(BlobStore(tmp_path / "blobs"), await fake_layers(tmp_path / "graph"))
     made.blobs.open()
-    made.layers.open()
     return made
 
 
-def put_layer(content: Content, chain_id: str) -> None:
-    with content.layers.staging() as staged:
-        (staged / "file").touch()
-        content.layers.adopt(staged, chain_id)
+async def put_layer(content: Content, chain_id: str) -> None:
+    await put_layers(content.layers, [chain_id])
 
 
-def test_what_a_lease_brought_is_gone_with_it(content: Content) -> None:
+async def test_what_a_lease_brought_is_gone_with_it(content: Content) -> None:
     chain_id = digests.of(b"chain")
     with content.lease() as lease:
         lease.blob(digests.of(b"x"))
         lease.layer(chain_id)
         digest = content.blobs.add(b"x")
-        put_layer(content, chain_id)
+        await put_layer(content, chain_id)
         assert digest in content.blobs
         assert chain_id in content.layers
     assert digest not in content.blobs
@@ -39,21 +36,21 @@ def test_what_a_lease_brought_is_gone_with_it(content: Content) -> None:
     assert content.discarded.is_set()
 
 
-def test_what_a_recorded_image_needs_outlives_the_lease(content: Content) -> None:
+async def test_what_a_recorded_image_needs_outlives_the_lease(content: Content) -> None:
     record = tars.brought("a").record
     with content.lease() as lease:
         lease.record(record)
-        put_layer(content, record.chain_ids[0])
+        await put_layer(content, record.chain_ids[0])
         content.keep(record)
     assert record.chain_ids[0] in content.layers
     content.forget(record)
     assert record.chain_ids[0] not in content.layers
 
 
-def test_a_deleted_image_stays_whole_while_a_lease_needs_it(content: Content) -> None:
+async def test_a_deleted_image_stays_whole_while_a_lease_needs_it(content: Content) -> None:
     record = tars.brought("a").record
     content.keep(record)
-    put_layer(content, record.chain_ids[0])
+    await put_layer(content, record.chain_ids[0])
     with content.lease() as lease:
         lease.record(record)
         content.forget(record)
@@ -61,9 +58,9 @@ def test_a_deleted_image_stays_whole_while_a_lease_needs_it(content: Content) ->
     assert record.chain_ids[0] not in content.layers
 
 
-def test_start_up_discards_what_nobody_needs(content: Content) -> None:
+async def test_start_up_discards_what_nobody_needs(content: Content) -> None:
     kept, lost = content.blobs.add(b"kept"), content.blobs.add(b"lost")
-    put_layer(content, digests.of(b"lost"))
+    await put_layer(content, digests.of(b"lost"))
     (content.blobs.root / "tmp" / "half").mkdir()
     content.need((kept,), ())
     content.keep_only_needed()

@@ -9,11 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from daemon.graphdrivers.layers import OverlayLayers
+from daemon.graphdrivers.layers import Layers
 from daemon.images.blobs import BlobStore
 from daemon.images.documents import OCI_CONFIG, Descriptor, manifest_of
 from daemon.images.rebuilding import WRITTEN_SECONDS, Rebuilding
 from daemon.images.records import ImageRecord
+from tests.unit.graphdrivers.fakes import fake_layers, put_layers
 from tests.unit.images import tars
 
 LOST_AT, BOOTED_AT = 2_000_000.0, 1_000_000.0
@@ -24,7 +25,7 @@ class Store:
     """Both stores with one image in them."""
 
     blobs: BlobStore
-    layers: OverlayLayers
+    layers: Layers
     record: ImageRecord
 
     def images(self, lost_at: float = LOST_AT, booted_at: float = BOOTED_AT) -> list[ImageRecord]:
@@ -36,16 +37,14 @@ class Store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    blobs, layers = BlobStore(tmp_path / "blobs"), OverlayLayers(tmp_path / "overlay")
+async def store(tmp_path: Path) -> Store:
+    blobs, layers = BlobStore(tmp_path / "blobs"), await fake_layers(tmp_path / "graph")
     blobs.open()
-    layers.open()
     brought = tars.brought("a")
     known = []
     for layer in brought.record.layers:
         blob = blobs.add(layer.chain_id.encode())
-        with layers.staging() as staged:
-            layers.adopt(staged, layer.chain_id)
+        await put_layers(layers, [layer.chain_id])
         size_bytes = blobs.path(blob).stat().st_size
         known.append(attrs.evolve(layer, blob=blob, size_bytes=size_bytes, unpacked_bytes=7))
     config = blobs.add(brought.document.raw)
@@ -57,14 +56,15 @@ def store(tmp_path: Path) -> Store:
     return Store(blobs, layers, record)
 
 
-def test_an_image_that_is_all_there_is_found(store: Store) -> None:
+async def test_an_image_that_is_all_there_is_found(store: Store) -> None:
     store.blobs.add(b"{ neither JSON nor a manifest: layers")
     store.blobs.add(b'{"layers": 3}')
     assert store.images() == [store.record]
 
 
-def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
-    assert Rebuilding(BlobStore(tmp_path / "none"), OverlayLayers(tmp_path), lambda _: 0).images(1) == []
+async def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
+    layers = await fake_layers(tmp_path)
+    assert Rebuilding(BlobStore(tmp_path / "none"), layers, lambda _: 0).images(1) == []
 
 
 SPOILED: dict[str, Callable[[Store], object]] = {
@@ -73,12 +73,14 @@ SPOILED: dict[str, Callable[[Store], object]] = {
     "the manifest's content": lambda store: store.manifest.write_bytes(store.manifest.read_bytes() + b" "),
     "a layer's blob": lambda store: store.blobs.path(store.record.layers[-1].blob).unlink(),
     "the end of a layer's blob": lambda store: os.truncate(store.blobs.path(store.record.layers[-1].blob), 1),
-    "an unpacked layer": lambda store: store.layers.path(store.record.chain_ids[-1]).rmdir(),
+    "an unpacked layer": lambda store: store.layers.discard(store.record.chain_ids[-1]),
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_one_of_which_something_is_missing_is_not(store: Store, spoil: Callable[[Store], object]) -> None:
+async def test_one_of_which_something_is_missing_is_not(
+    store: Store, spoil: Callable[[Store], object]
+) -> None:
     spoil(store)
     assert store.images() == []
 
@@ -91,7 +93,9 @@ def test_one_of_which_something_is_missing_is_not(store: Store, spoil: Callable[
         (LOST_AT - 1, False),  # by then the kernel may not have written it
     ],
 )
-def test_what_a_power_cut_may_have_cut_short_is_not(store: Store, written_at: float, is_found: bool) -> None:
+async def test_what_a_power_cut_may_have_cut_short_is_not(
+    store: Store, written_at: float, is_found: bool
+) -> None:
     os.utime(store.manifest, (written_at, written_at))
     booted_at = BOOTED_AT if written_at == BOOTED_AT + 1 else LOST_AT + 100
     assert (store.images(booted_at=booted_at) == [store.record]) is is_found

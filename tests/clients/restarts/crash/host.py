@@ -29,7 +29,7 @@ RESOLVER_FILES: Final = {"resolver.sock", "resolver.sock.lock", "resolver.sock.l
 """Of the resolver, once there was need of one."""
 DATA_FILES: Final = {"blobs", "containers", "engine.lock", "overlay", "runtimes", "spool"}
 JOURNAL: Final = "journal.db"
-EMPTY: Final = ("blobs/tmp", "blobs/trash", "overlay/staging", "overlay/trash", "spool")
+EMPTY: Final = ("blobs/tmp", "blobs/trash", "overlay/trash", "overlay/views", "spool")
 
 
 @attrs.frozen
@@ -108,7 +108,7 @@ class Expected:
             (state / "bundles", [*self.processes]),
             (state / "execs", [*self.sessions]),
             (state / "runtime", [*self.processes]),
-            (data / "overlay" / "layers", [*self.layers]),
+            *((data / "overlay" / name, [*self.layers]) for name in ("index", "layers", "parents")),
             (state, [*ENGINE_FILES, *RESOLVER_FILES.intersection(_names(state))]),
             (data, [*DATA_FILES, *(name for name in _names(data) if name.startswith(JOURNAL))]),
             *((data / name, []) for name in EMPTY),

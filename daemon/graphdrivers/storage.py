@@ -1,0 +1,36 @@
+"""What the engine keeps file trees in: the layers of images and the root filesystems of containers."""
+
+from __future__ import annotations
+
+import attrs
+
+from daemon.errors import Failed
+from daemon.graphdrivers.layers import Layers
+from daemon.graphdrivers.overlay import OverlayDriver
+from daemon.graphdrivers.roots import Roots
+from daemon.settings import Settings
+
+
+@attrs.frozen
+class Storage:
+    """Both, over one driver."""
+
+    layers: Layers
+    roots: Roots
+
+
+async def open_storage(settings: Settings) -> Storage:
+    """Make the driver ready and find out what it has.
+
+    Raises:
+        Failed: the disk refused.
+
+    """
+    driver = OverlayDriver(settings.data_root / "overlay")
+    try:
+        await driver.init()
+        layers = Layers(driver)
+        await layers.open()
+        return Storage(layers, Roots(driver, await driver.status()))
+    except OSError as error:
+        raise Failed(f"the storage driver {driver.name} cannot be used: {error}") from error
