@@ -19,6 +19,7 @@ from daemon.actors.containers import new_id
 from daemon.actors.engine import Engine
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.errors import InvalidParameter, NotFound
+from daemon.images import platforms
 from daemon.model import Config, HostConfig, NetworkingConfig, Ulimit
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.spec.process import command
@@ -60,7 +61,7 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
         raise InvalidParameter("no image specified: name one in Image")
     configuration = engine.configuration
     image = engine.images.resolve(wish.config.image)
-    _check_platform(image, wish)
+    foreign = _check_platform(image, wish)
     defaults = _defaults(engine, configuration)
     admitted = admit(
         wish.config,
@@ -74,7 +75,7 @@ async def create_container(engine: Engine, wish: Wish) -> tuple[Container, tuple
     record = _record(configuration.settings, image, admitted, name)
     networks = {_network_name(engine, network): wish for network, wish in admitted.networks.items()}
     container = await engine.containers.create(attrs.evolve(record, networks=networks))
-    return container, admitted.warnings
+    return container, (*foreign, *admitted.warnings)
 
 
 def _named(engine: Engine, host_config: HostConfig) -> HostConfig:
@@ -106,16 +107,30 @@ def _network_name(engine: Engine, reference: str) -> str:
         return reference
 
 
-def _check_platform(image: ImageSnapshot, wish: Wish) -> None:
-    """Refuse an image that is for another platform than the one that was asked for (since API 1.41)."""
-    found = image.for_run()
-    has = [part for part in (found.os, found.architecture, found.variant) if part]
-    wanted = wish.platform.split("/") if wish.platform and wish.api_version >= PLATFORM_SINCE else []
-    if wanted != has[: len(wanted)]:
-        raise NotFound(
-            f"image with reference {wish.config.image} was found but its platform ({'/'.join(has)}) "
-            f"does not match the specified platform ({wish.platform})"
-        )
+def _check_platform(image: ImageSnapshot, wish: Wish) -> tuple[str, ...]:
+    """Return a warning if the image is for another machine than this one and nobody asked for that.
+
+    Raises:
+        NotFound: it is for another platform than the one that was asked for (since API 1.41).
+
+    """
+    made_for = image.platform
+    if made_for is None:
+        return ()
+    if wish.platform and wish.api_version >= PLATFORM_SINCE:
+        if not platforms.parse(wish.platform).runs(made_for):
+            raise NotFound(
+                f"image with reference {wish.config.image} was found but its platform ({made_for}) "
+                f"does not match the specified platform ({wish.platform})"
+            )
+        return ()
+    host = platforms.host()
+    if host.runs(made_for):
+        return ()
+    return (
+        f"The requested image's platform ({made_for}) does not match the detected host platform ({host}) "
+        "and no specific platform was requested",
+    )
 
 
 def _record(settings: Settings, image: ImageSnapshot, admitted: Admitted, name: str) -> ContainerRecord:

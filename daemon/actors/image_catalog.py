@@ -14,8 +14,9 @@ from typing import Final
 import attrs
 
 from daemon.errors import InvalidParameter, NotFound
-from daemon.images import digests, references
+from daemon.images import digests, platforms, references
 from daemon.images.documents import ImageDocument
+from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
 from daemon.model import Config, ImageConfig
@@ -65,6 +66,14 @@ class ImageSnapshot:
     def chain_ids(self) -> tuple[str, ...]:
         """The layers, lowest first, as graph drivers want them."""
         return self.record.chain_ids
+
+    @property
+    def platform(self) -> Platform | None:
+        """What it is made for; None where it does not say."""
+        document = self.document
+        if not document.architecture:
+            return None
+        return platforms.make(document.os, document.architecture, document.variant)
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -78,13 +78,13 @@ def read_json(content: bytes, what: str, kind: type) -> Any:
 
     """
     if len(content) > DOCUMENT_LIMIT_BYTES:
-        raise InvalidParameter(f"invalid archive: {what} is larger than {DOCUMENT_LIMIT_BYTES} bytes")
+        raise InvalidParameter(f"invalid image: {what} is larger than {DOCUMENT_LIMIT_BYTES} bytes")
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise InvalidParameter(f"invalid archive: {what} is not JSON: {error}") from None
+        raise InvalidParameter(f"invalid image: {what} is not JSON: {error}") from None
     if not isinstance(document, kind):
-        raise InvalidParameter(f"invalid archive: {what} must be a JSON {_JSON_NAMES[kind]}")
+        raise InvalidParameter(f"invalid image: {what} must be a JSON {_JSON_NAMES[kind]}")
     return document
 
 
@@ -102,7 +102,7 @@ def member(document: Mapping[str, Any], name: str, kind: type, what: str) -> Any
     if found is None:
         return kind()
     if not isinstance(found, kind):
-        raise InvalidParameter(f"invalid archive: {name} of {what} must be a JSON {_JSON_NAMES[kind]}")
+        raise InvalidParameter(f"invalid image: {name} of {what} must be a JSON {_JSON_NAMES[kind]}")
     return found
 
 
@@ -141,14 +141,14 @@ def _read_diff_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
     diff_ids = member(member(document, "rootfs", dict, "image config"), "diff_ids", list, "rootfs")
     if len(diff_ids) > LAYER_LIMIT or not all(map(digests.is_digest, diff_ids)):
         raise InvalidParameter(
-            f"invalid archive: diff_ids of rootfs must be sha256 digests of at most {LAYER_LIMIT} layers"
+            f"invalid image: diff_ids of rootfs must be sha256 digests of at most {LAYER_LIMIT} layers"
         )
     return tuple(diff_ids)
 
 
 def _read_history(entry: object) -> History:
     if not isinstance(entry, dict):
-        raise InvalidParameter("invalid archive: history of image config must be made of JSON objects")
+        raise InvalidParameter("invalid image: history of image config must be made of JSON objects")
     return History(
         created_ns=read_time(member(entry, "created", str, "history")),
         created_by=member(entry, "created_by", str, "history"),
@@ -165,10 +165,10 @@ def read_descriptor(document: object, what: str) -> Descriptor:
 
     """
     if not isinstance(document, dict) or not digests.is_digest(document.get("digest")):
-        raise InvalidParameter(f"invalid archive: {what} is not a descriptor with a sha256 digest")
+        raise InvalidParameter(f"invalid image: {what} is not a descriptor with a sha256 digest")
     size = document.get("size", 0)
     if not isinstance(size, int) or isinstance(size, bool):
-        raise InvalidParameter(f"invalid archive: size of {what} must be a number")
+        raise InvalidParameter(f"invalid image: size of {what} must be a number")
     return Descriptor(member(document, "mediaType", str, what), document["digest"], size)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from daemon.images import documents, plan
+from daemon.images import documents, platforms
 from daemon.model import Config
 from daemon.wire import to_client
 
@@ -25,7 +25,7 @@ class Import:
         created = documents.write_time(self.created_ns)
         message = self.message or "Imported from -"
         return {
-            "architecture": plan.host_architecture(),
+            "architecture": platforms.host().architecture,
             "os": "linux",
             "created": created,
             "comment": message,

@@ -7,7 +7,6 @@ it is the one the member was found to have.
 
 from __future__ import annotations
 
-import platform
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,7 +16,7 @@ import trio
 
 from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
-from daemon.images import digests, documents, references
+from daemon.images import digests, documents, platforms, references
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES, Descriptor, ImageDocument
 from daemon.images.references import Reference
 
@@ -26,12 +25,6 @@ IMAGE_LIMIT: Final = 1000
 NAME_ANNOTATION: Final = "io.containerd.image.name"
 REF_ANNOTATION: Final = "org.opencontainers.image.ref.name"
 _ATTESTATION: Final = "vnd.docker.reference.type"
-ARCHITECTURES: Final[Mapping[str, str]] = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "i686": "386",
-}
 
 
 @attrs.frozen
@@ -42,12 +35,6 @@ class PlannedImage:
     layers: tuple[Member, ...]
     tags: tuple[Reference, ...]
     manifest: bytes = b""
-
-
-def host_architecture() -> str:
-    """Return this machine's architecture in the words of images."""
-    machine = platform.machine()
-    return ARCHITECTURES.get(machine, machine)
 
 
 async def read_plan(archive: Archive) -> tuple[PlannedImage, ...]:
@@ -170,7 +157,7 @@ def _is_image(entry: Any) -> bool:
 
 def _is_foreign(entry: Mapping[str, Any]) -> bool:
     stated = documents.member(entry, "platform", dict, "index").get("architecture")
-    return stated not in {None, host_architecture()}
+    return stated not in {None, platforms.host().architecture}
 
 
 def _read_manifest(archive: Archive, descriptor: Descriptor, tags: tuple[Reference, ...]) -> PlannedImage:

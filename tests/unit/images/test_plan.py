@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
-from daemon.images import documents, plan
+from daemon.images import documents, plan, platforms
 from tests.unit.images import tars
 from tests.unit.images.test_documents import JSON
 
@@ -136,7 +136,7 @@ async def test_an_index_gives_the_image_for_this_machine(tmp_path: Path) -> None
     entry = manifest_entry(tmp_path)
     foreign = entry | {"digest": "sha256:" + "1" * 64, "platform": {"architecture": "z80", "os": "linux"}}
     windows = foreign | {"platform": {"os": "windows"}}
-    own = entry | {"platform": {"architecture": plan.host_architecture(), "os": "linux"}}
+    own = entry | {"platform": {"architecture": platforms.host().architecture, "os": "linux"}}
     (image,) = await plan.read_plan(nested(tmp_path, 1, [windows, foreign, own]))
     assert len(image.layers) == 1
 
