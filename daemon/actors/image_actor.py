@@ -20,7 +20,19 @@ import trio
 from daemon.actors import image_changes
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_changes import Change
-from daemon.actors.image_commands import Delete, Import, Load, NoteSaved, Prune, Pruned, Record, Removed, Tag
+from daemon.actors.image_commands import (
+    Delete,
+    Import,
+    Load,
+    NoteSaved,
+    Prune,
+    Pruned,
+    Record,
+    RecordPulled,
+    RecordPushed,
+    Removed,
+    Tag,
+)
 from daemon.actors.image_deletion import Deletion, decide
 from daemon.actors.images import Images
 from daemon.actors.mailbox import Request
@@ -32,7 +44,6 @@ from daemon.images.loading import Job
 from daemon.images.records import LayerRecord
 from daemon.images.spool import Spool
 from daemon.journal import Held, Ledger, Transaction
-from daemon.syscalls import sync_filesystem
 
 JOBS_AT_ONCE: Final = 4  # each has a child process that may fill a core and much memory
 _log = structlog.get_logger(__name__)
@@ -92,14 +103,14 @@ class ImagesActor:
     async def _load(self, command: Load) -> tuple[str, ...]:
         async with self._job(command.archive) as job:
             brought = await job.load(command.archive.path)
-            await self._sync()
+            await self.images.sync()
             await self.images.mailbox.ask(Record(brought, "load"))
         return tuple(line for image in brought for line in _lines(image.record.id, image.tags))
 
     async def _import(self, command: Import) -> str:
         async with self._job(command.tar) as job:
             brought = await job.import_tar(command.tar.path, command.description.document)
-            await self._sync()
+            await self.images.sync()
             tags = (command.tag,) if command.tag else ()
             await self.images.mailbox.ask(Record((attrs.evolve(brought, tags=tags),), "import"))
         return brought.record.id
@@ -117,23 +128,31 @@ class ImagesActor:
     def _known_layer(self, chain_id: str) -> LayerRecord | None:
         return self.images.catalog.current.layer(chain_id)
 
-    async def _sync(self) -> None:
-        """Make what a job has written durable, so that the record about to be committed never lies."""
-        stores = (self.images.content.blobs.trash, self.images.content.layers.home)
-        devices = {store.stat().st_dev: store for store in stores}
-        for store in devices.values():
-            await trio.to_thread.run_sync(sync_filesystem, store)
-        reached("image-synced")
-
     async def _record(self, command: Record) -> None:
-        known = set(self.images.catalog.current.images)
-        change = image_changes.record(
-            self.images.catalog.current, command.brought, command.action, time.time_ns()
+        now_ns = time.time_ns()
+        await self._add(
+            image_changes.record(self.images.catalog.current, command.brought, command.action, now_ns),
+            command.action,
         )
+
+    async def _record_pulled(self, command: RecordPulled) -> None:
+        catalog, now_ns = self.images.catalog.current, time.time_ns()
+        change = image_changes.pulled(catalog, command.brought, command.name, command.digest, now_ns)
+        await self._add(change, "pull")
+
+    async def _record_pushed(self, command: RecordPushed) -> None:
+        image = self.images.get(command.image_id)
+        if image is not None:  # else it was removed meanwhile, and nobody asks where it has gone
+            catalog = self.images.catalog.current
+            await self._commit(image_changes.pushed(catalog, image, command.name, command.digest))
+
+    async def _add(self, change: Change, how: str) -> None:
+        """Carry out a change that may bring new images, whose content has a lease until now."""
+        known = set(self.images.catalog.current.images)
         await self._commit(change)
         for image_id in set(change.catalog.images) - known:
             self.images.content.keep(change.catalog.images[image_id].record)
-            _log.info("new image", image_id=image_id, how=command.action)
+            _log.info("new image", image_id=image_id, how=how)
 
     async def _tag(self, command: Tag) -> None:
         image = self.images.resolve(command.reference)
@@ -142,7 +161,8 @@ class ImagesActor:
     async def _delete(self, command: Delete) -> Removed:
         found = self.images.catalog.current.find(command.reference)
         users = tuple(self.images.users_of(found.image.id))
-        deletion = decide(found.image, found.tag, command.reference, command.force, users)
+        name = found.tag or found.digest
+        deletion = decide(found.image, name, command.reference, command.force, users)
         return await self._remove(found.image, deletion)
 
     async def _remove(self, image: ImageSnapshot, deletion: Deletion) -> Removed:
@@ -155,7 +175,7 @@ class ImagesActor:
                 f"conflict: unable to delete {digests.short(image.id)} (must be forced) - "
                 f"image is being used by stopped container {holder}"
             ) from error
-        untagged = tuple(tag.familiar for tag in deletion.untag)
+        untagged = tuple(name.familiar for name in (*deletion.untag, *deletion.forget))
         if not deletion.delete:
             return Removed(untagged)
         self.images.content.forget(image.record)
@@ -165,12 +185,12 @@ class ImagesActor:
 
     async def _prune(self, command: Prune) -> Pruned:
         removed = Removed()
-        reclaimed_bytes = 0
+        reclaimed_bytes = self.images.content.drop_partials()
         for image in self.images:
             if tuple(self.images.users_of(image.id)) or not command.accepts(image):
                 continue
             try:
-                one = await self._remove(image, Deletion(image.tags, delete=True))
+                one = await self._remove(image, Deletion(image.tags, True, image.digest_names))
             except Conflict as error:
                 _log.info("an image is not pruned", image_id=image.id, reason=str(error))
                 continue
@@ -218,6 +238,8 @@ _HANDLERS: Final[Mapping[type, Callable[[ImagesActor, Any], Awaitable[Any]]]] = 
         Delete: ImagesActor._delete,
         Prune: ImagesActor._prune,
         NoteSaved: ImagesActor._note_saved,
+        RecordPulled: ImagesActor._record_pulled,
+        RecordPushed: ImagesActor._record_pushed,
     }
 )
 _JOBS: Final = frozenset({Load, Import})

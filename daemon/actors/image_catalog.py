@@ -48,6 +48,11 @@ class ImageSnapshot:
         return self.record.repo_digests
 
     @property
+    def digest_names(self) -> tuple[Reference, ...]:
+        """The same as references."""
+        return tuple(references.parse(name) for name in self.record.repo_digests)
+
+    @property
     def created_ns(self) -> int:
         """When the image was made; 0 where it does not say."""
         return self.document.created_ns
@@ -95,10 +100,11 @@ class ImageSnapshot:
 
 @attrs.frozen
 class Found:
-    """An image, and the tag by which it was found if it was by one."""
+    """An image, and the tag or the digest by which it was found if it was by one."""
 
     image: ImageSnapshot
     tag: Reference | None = None
+    digest: Reference | None = None
 
 
 @attrs.frozen
@@ -143,10 +149,15 @@ class Catalog:
         )
 
     def with_image(self, image: ImageSnapshot) -> Catalog:
-        """Return a catalog in which `image` has taken its place, and its tags from whoever had them."""
-        taken = {tag.canonical for tag in image.tags}
+        """Return a catalog in which `image` has taken its place, and its names from whoever had them."""
+        taken = {tag.canonical for tag in image.tags} | set(image.repo_digests)
         images = {other.id: _without(other, taken) for other in self} | {image.id: image}
         return make_catalog(images.values())
+
+    def named(self, name: Reference) -> ImageSnapshot | None:
+        """Return the image that has exactly this tag or digest."""
+        found = self._by_name(name)
+        return found.image if found else None
 
     def without_image(self, image_id: str) -> Catalog:
         """Return a catalog without that image."""
@@ -155,7 +166,8 @@ class Catalog:
     def _by_name(self, name: Reference) -> Found | None:
         if name.digest:
             wanted = f"{name.familiar_repository}@{name.digest}"
-            return next((Found(image) for image in self if wanted in image.repo_digests), None)
+            found = next((image for image in self if wanted in image.repo_digests), None)
+            return Found(found, digest=attrs.evolve(name, tag="")) if found else None
         image_id = self.tags.get(name.canonical)
         return Found(self.images[image_id], name) if image_id else None
 
@@ -184,6 +196,9 @@ def _named(reference: str) -> Reference | None:
     return references.parse(reference).tagged
 
 
-def _without(image: ImageSnapshot, tags: set[str]) -> ImageSnapshot:
-    left = tuple(tag for tag in image.tags if tag.canonical not in tags)
-    return image if len(left) == len(image.tags) else attrs.evolve(image, tags=left)
+def _without(image: ImageSnapshot, names: set[str]) -> ImageSnapshot:
+    tags = tuple(tag for tag in image.tags if tag.canonical not in names)
+    repo_digests = tuple(digest for digest in image.repo_digests if digest not in names)
+    if (tags, repo_digests) == (image.tags, image.repo_digests):
+        return image
+    return attrs.evolve(image, tags=tags, record=attrs.evolve(image.record, repo_digests=repo_digests))

@@ -45,6 +45,36 @@ def record(catalog: Catalog, brought: Iterable[Brought], action: str, now_ns: in
     return Change(transaction, catalog)
 
 
+def pulled(catalog: Catalog, new: Brought, name: Reference, digest: str, now_ns: int) -> Change:
+    """Add what was pulled as `name`, which the registry knows by `digest`; a name by digest gives no tag."""
+    image = catalog.images.get(new.record.id) or ImageSnapshot(new.record, new.document)
+    if not name.digest:
+        image = _named(image, (name,), now_ns)
+    return _known_to_registry(catalog, image, name, digest, "pull")
+
+
+def pushed(catalog: Catalog, image: ImageSnapshot, name: Reference, digest: str) -> Change:
+    """Note that a registry knows `image` by `digest` since it was pushed as `name`."""
+    return _known_to_registry(catalog, image, name, digest, "push")
+
+
+def _known_to_registry(
+    catalog: Catalog, image: ImageSnapshot, name: Reference, digest: str, action: str
+) -> Change:
+    repo_digest = attrs.evolve(name, tag="", digest=digest).familiar
+    losers = [other.id for other in catalog if repo_digest in other.repo_digests and other.id != image.id]
+    known = tuple(dict.fromkeys((*image.repo_digests, repo_digest)))
+    image = attrs.evolve(image, record=attrs.evolve(image.record, repo_digests=known))
+    catalog = catalog.with_image(image)
+    told = EventDraft("image", action, name.familiar, {**image.labels, "name": name.familiar_repository})
+    transaction = Transaction(
+        put=(_entry(image), *(_entry(catalog.images[loser]) for loser in losers)),
+        move=tuple(_name(tag, image) for tag in image.tags),
+        events=(told,),
+    )
+    return Change(transaction, catalog)
+
+
 def tag(catalog: Catalog, image: ImageSnapshot, name: Reference, now_ns: int) -> Change:
     """Give `image` one more name, taking it from whoever has it."""
     named = _named(image, (name,), now_ns)
@@ -56,15 +86,18 @@ def tag(catalog: Catalog, image: ImageSnapshot, name: Reference, now_ns: int) ->
 
 def remove(catalog: Catalog, image: ImageSnapshot, deletion: Deletion) -> Change:
     """Take names from `image`, and the image itself if `deletion` says so."""
-    events = [event(image, "untag", image.id) for _ in deletion.untag]
+    gone = {name.familiar for name in (*deletion.untag, *deletion.forget)}
+    events = [event(image, "untag", image.id) for _ in gone]
     if deletion.delete:
         events.append(event(image, "delete", image.id))
         transaction = Transaction(delete=((IMAGE_KIND, image.id),), events=tuple(events))
         return Change(transaction, catalog.without_image(image.id))
-    left = tuple(name for name in image.tags if name not in deletion.untag)
+    tags = tuple(name for name in image.tags if name.familiar not in gone)
+    repo_digests = tuple(digest for digest in image.repo_digests if digest not in gone)
+    left = attrs.evolve(image, tags=tags, record=attrs.evolve(image.record, repo_digests=repo_digests))
     released = tuple((IMAGE_KIND, name.canonical) for name in deletion.untag)
-    transaction = Transaction(release=released, events=tuple(events))
-    return Change(transaction, catalog.with_image(attrs.evolve(image, tags=left)))
+    put = (_entry(left),) if deletion.forget else ()
+    return Change(Transaction(put=put, release=released, events=tuple(events)), catalog.with_image(left))
 
 
 def _named(image: ImageSnapshot, tags: Iterable[Reference], now_ns: int) -> ImageSnapshot:

@@ -88,3 +88,24 @@ class Record(Command[tuple[ImageSnapshot, ...]]):
 
     brought: tuple[Brought, ...]
     action: str
+
+
+@attrs.frozen
+class RecordPulled(Command[None]):
+    """Record what a pull has brought: an image that the registry knows as `name` and by `digest`.
+
+    Said by whoever still has a lease on its content.
+    """
+
+    brought: Brought
+    name: Reference
+    digest: str
+
+
+@attrs.frozen
+class RecordPushed(Command[None]):
+    """Record that a registry knows an image as `name` and by `digest`."""
+
+    image_id: str
+    name: Reference
+    digest: str

@@ -34,41 +34,65 @@ class ImageUser:
 
 @attrs.frozen
 class Deletion:
-    """What is to happen: these names go, and the image with them or not."""
+    """What is to happen: these names go, and the image with them or not.
+
+    `untag` are tags, `forget` the digests by which registries know the image.
+    """
 
     untag: tuple[Reference, ...]
     delete: bool
+    forget: tuple[Reference, ...] = ()
 
 
 def decide(
-    image: ImageSnapshot, tag: Reference | None, typed: str, force: bool, users: Sequence[ImageUser]
+    image: ImageSnapshot, name: Reference | None, typed: str, force: bool, users: Sequence[ImageUser]
 ) -> Deletion:
-    """Return what deleting `image` means; `tag` is the name it was found by, `typed` what the client wrote.
+    """Return what deleting `image` means; `name` is the one it was found by, `typed` what the client wrote.
 
     Raises:
         Conflict: something needs the image, or the name.
 
     """
-    if tag is None:
+    if name is None:
         return _by_id(image, force, users)
-    if not force and len(image.tags) == 1 and users:
+    if not force and _is_single(image) and users:
         raise Conflict(
             f'conflict: unable to remove repository reference "{typed}" (must force) - container '
             f"{_short(users[0])} is using its referenced image {digests.short(image.id)}"
         )
-    return Deletion((tag,), delete=len(image.tags) == 1 and not users)
+    untag, forget = _names_that_go(image, name)
+    is_last = len(untag) == len(image.tags) and len(forget) == len(image.digest_names)
+    return Deletion(untag, is_last and not users, forget)
+
+
+def _names_that_go(
+    image: ImageSnapshot, name: Reference
+) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
+    """Return the tags and the digests: with the last tag of a repository go the digests from there."""
+    if name.digest:
+        return (), (name,)
+    repository = name.repository
+    if any(tag.repository == repository and tag != name for tag in image.tags):
+        return (name,), ()
+    return (name,), tuple(digest for digest in image.digest_names if digest.repository == repository)
+
+
+def _is_single(image: ImageSnapshot) -> bool:
+    """Tell whether all names of an image are one: a tag, and digests of the same repository."""
+    repositories = {name.repository for name in (*image.tags, *image.digest_names)}
+    return len(image.tags) <= 1 and len(repositories) <= 1
 
 
 def _by_id(image: ImageSnapshot, force: bool, users: Sequence[ImageUser]) -> Deletion:
     running = [user for user in users if user.running]
     if running:
         raise _conflict(image, CANNOT_FORCE, f"image is being used by running container {_short(running[0])}")
-    if len(image.tags) > 1 and not force:
+    if not _is_single(image) and not force:
         raise _conflict(image, MUST_FORCE, "image is referenced in multiple repositories")
-    if users and not (force and image.tags):
+    if users and not (force and (image.tags or image.digest_names)):
         how = CANNOT_FORCE if force else MUST_FORCE
         raise _conflict(image, how, f"image is being used by stopped container {_short(users[0])}")
-    return Deletion(image.tags, delete=not users)
+    return Deletion(image.tags, not users, image.digest_names)
 
 
 def _conflict(image: ImageSnapshot, how: str, why: str) -> Conflict:

@@ -19,10 +19,13 @@ from daemon.actors.image_deletion import ImageUser
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell
 from daemon.errors import EngineError
+from daemon.failpoints import reached
 from daemon.images import documents, references, saving
+from daemon.images.blobs import PARTIAL_DAYS
 from daemon.images.content import Content
-from daemon.images.records import IMAGE_KIND, ImageRecord
+from daemon.images.records import IMAGE_KIND, ImageRecord, LayerRecord
 from daemon.journal import Record
+from daemon.syscalls import sync_filesystem
 from daemon.wire import parse_record
 
 
@@ -62,6 +65,10 @@ class Images:
         """Return the image with exactly this id."""
         return self.catalog.current.images.get(image_id)
 
+    def layer(self, chain_id: str) -> LayerRecord | None:
+        """Return a layer that some image has."""
+        return self.catalog.current.layer(chain_id)
+
     def resolve(self, reference: str) -> ImageSnapshot:
         """Return the image that `reference` means.
 
@@ -82,6 +89,14 @@ class Images:
             tar = saving.chunks(parts)
             while chunk := await trio.to_thread.run_sync(next, tar, b""):
                 yield chunk  # noqa: ASYNC119  Quart closes it, and leaving the lease awaits nothing
+
+    async def sync(self) -> None:
+        """Make what a job has written durable, so that the record about to be committed never lies."""
+        stores = (self.content.blobs.trash, self.content.layers.home)
+        devices = {store.stat().st_dev: store for store in stores}
+        for store in devices.values():
+            await trio.to_thread.run_sync(sync_filesystem, store)
+        reached("image-synced")
 
     async def recover(self, journal: Recorded, *, discard: bool = True) -> None:
         """Show the images that are recorded and `discard` all content that belongs to none of them.
@@ -105,6 +120,7 @@ class Images:
                 continue
             found.append(ImageSnapshot(record, document, names))
         self.catalog.publish(make_catalog(found))
+        await trio.to_thread.run_sync(self.content.drop_partials, PARTIAL_DAYS)
         if discard:
             await trio.to_thread.run_sync(self.content.keep_only_needed)
         self._report_missing()

@@ -64,6 +64,11 @@ class Layers:
         """The directory of which the file system has everything."""
         return self.driver.home
 
+    @property
+    def in_any_order(self) -> bool:
+        """Whether a layer may be added before the one below it is there."""
+        return self.driver.capabilities.any_order
+
     async def open(self) -> None:
         """Find out what there is.
 

@@ -4,6 +4,9 @@ Whatever is under a digest has that content: it is written elsewhere, hashed, an
 place.  Renames here are not yet durable; whoever commits a record that names blobs syncs the file
 system first, once for everything a load has brought, instead of one fsync per file.  After a power
 loss what has no record is removed, so no half-written blob is ever trusted.
+
+A *partial* is what has come of a blob whose download has not ended.  It outlives the download and the engine,
+so that the next one goes on from there; nothing of it is trusted before the whole has its digest.
 """
 
 from __future__ import annotations
@@ -11,13 +14,18 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Collection, Generator
 from pathlib import Path
+from typing import Final
 
 import attrs
 import trio
 
 from daemon.images import digests
+
+PARTIAL_DAYS: Final = 7  # who has not come back for a download by then does not want it any more
+_DAY_SECONDS: Final = 86_400
 
 
 @attrs.frozen
@@ -37,7 +45,7 @@ class BlobStore:
 
     def open(self) -> None:
         """Make the directories."""
-        for directory in (self.root / "sha256", self.root / "tmp", self.trash):
+        for directory in (self.root / "sha256", self.root / "partial", self.root / "tmp", self.trash):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def __contains__(self, digest: str) -> bool:
@@ -75,6 +83,39 @@ class BlobStore:
         """Take a blob out of the store; its disk space is given back by emptying the trash."""
         if digest in self:
             os.replace(self.path(digest), self.trash / secrets.token_hex(8))
+
+    def partial(self, digest: str) -> Path:
+        """Return where what has come of a blob is, or would be."""
+        return self.root / "partial" / digests.hex_of(digest)
+
+    def publish(self, partial: Path, digest: str) -> None:
+        """Store what a partial has become, whose digest has been verified, and leave it where it is as well.
+
+        Its followers may open it a moment later still.
+        """
+        if digest not in self:
+            os.link(partial, self.path(digest))
+
+    def drop_partial(self, digest: str) -> None:
+        """Take away the partial of a blob that is stored."""
+        if digest in self:
+            self.partial(digest).unlink(missing_ok=True)
+
+    def set_aside(self, digest: str) -> None:
+        """Make a blob that nobody needs now a partial: all of it has come, and somebody may come for it."""
+        if digest in self:
+            os.replace(self.path(digest), self.partial(digest))
+
+    def drop_partials(self, unless: Collection[str] = (), days: float = 0) -> int:
+        """Discard partials to which nothing was added for `days`, except `unless`; return their size."""
+        before = time.time() - days * _DAY_SECONDS
+        dropped_bytes = 0
+        for file in (self.root / "partial").iterdir():
+            found = file.stat()
+            if digests.PREFIX + file.name not in unless and found.st_mtime <= before:
+                os.replace(file, self.trash / secrets.token_hex(8))
+                dropped_bytes += found.st_size
+        return dropped_bytes
 
     async def read(self, digest: str) -> bytes:
         """Return a small blob whole."""

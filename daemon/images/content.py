@@ -32,6 +32,11 @@ class LayerStore(Protocol):
         """The directory of which the file system has everything."""
         ...
 
+    @property
+    def in_any_order(self) -> bool:
+        """Whether a layer may be added before the one below it is there."""
+        ...
+
     def __contains__(self, chain_id: str) -> bool: ...
 
     def describe(self, chain_ids: Sequence[str]) -> Mapping[str, Any]:
@@ -84,6 +89,7 @@ class Content:
     discarded: trio.Event = attrs.field(factory=trio.Event, init=False)
     _blob_users: Counter[str] = attrs.field(factory=Counter, init=False)
     _layer_users: Counter[str] = attrs.field(factory=Counter, init=False)
+    _leases: list[Lease] = attrs.field(factory=list, init=False)
 
     def keep(self, record: ImageRecord) -> None:
         """Count a recorded image as a user of its content."""
@@ -97,9 +103,14 @@ class Content:
     def lease(self) -> Generator[Lease, None, None]:
         """Lend content to one job."""
         lease = Lease(self)
+        self._leases.append(lease)
         try:
             yield lease
         finally:
+            self._leases.remove(lease)
+            for digest in lease.fetched:
+                if self._blob_users[digest] <= lease.blobs.count(digest):
+                    self.blobs.set_aside(digest)
             self.release(lease.blobs, lease.layers)
 
     def need(self, blobs: Collection[str], layers: Collection[str]) -> None:
@@ -116,6 +127,13 @@ class Content:
             self.layers.discard(chain_id)
         self.discarded.set()
 
+    def drop_partials(self, days: float = 0) -> int:
+        """Discard what downloads have left that ended `days` ago; return its size in bytes."""
+        arriving = {digest for lease in self._leases for digest in lease.fetched}
+        dropped_bytes = self.blobs.drop_partials(arriving, days)
+        self.discarded.set()
+        return dropped_bytes
+
     def keep_only_needed(self) -> None:
         """Discard what no recorded image needs; for start-up, before the first job."""
         self.blobs.keep_only(self._blob_users)
@@ -125,11 +143,17 @@ class Content:
 
 @attrs.define(eq=False)
 class Lease:
-    """What one job needs; grows while it runs."""
+    """What one job needs; grows while it runs.
+
+    Attributes:
+        fetched: blobs that took a download: where the job fails they are kept for the next one.
+
+    """
 
     content: Content
     blobs: list[str] = attrs.field(factory=list, init=False)
     layers: list[str] = attrs.field(factory=list, init=False)
+    fetched: set[str] = attrs.field(factory=set, init=False)
 
     def blob(self, digest: str) -> None:
         """Need a blob, whether it is there yet or not."""

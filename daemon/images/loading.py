@@ -19,8 +19,9 @@ from daemon.archives.sandbox import Extracted, Member
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
 from daemon.images import digests, documents
+from daemon.images.completing import complete
 from daemon.images.content import Content, Lease
-from daemon.images.documents import OCI_CONFIG, Descriptor, ImageDocument
+from daemon.images.documents import ImageDocument
 from daemon.images.plan import PlannedImage, read_plan
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
@@ -110,17 +111,9 @@ class Job:
         return layer
 
     def _complete(self, image: PlannedImage, layers: tuple[LayerRecord, ...]) -> Brought:
-        document = image.document
-        manifest = image.manifest
-        if not manifest or any(
-            layer.blob != stated.digest for layer, stated in zip(layers, image.layers, strict=True)
-        ):
-            manifest = _manifest(document, layers)
-        for content in (document.raw, manifest):
-            self.lease.blob(digests.of(content))
-            self.content.blobs.add(content)
-        record = ImageRecord(document.id, digests.of(manifest), len(manifest), layers)
-        return Brought(record, document, image.tags)
+        stated = [member.digest for member in image.layers]
+        record = complete(self.lease, image.document, layers, image.manifest, stated)
+        return Brought(record, image.document, image.tags)
 
 
 def _expecting(diff_id: str, position: int) -> Callable[[Extracted], None]:
@@ -131,13 +124,6 @@ def _expecting(diff_id: str, position: int) -> Callable[[Extracted], None]:
             )
 
     return accept
-
-
-def _manifest(document: ImageDocument, layers: tuple[LayerRecord, ...]) -> bytes:
-    return documents.manifest_of(
-        Descriptor(OCI_CONFIG, document.id, len(document.raw)),
-        tuple(Descriptor(layer.media_type, layer.blob, layer.size_bytes) for layer in layers),
-    )
 
 
 def _measure(file: Path) -> tuple[str, int]:

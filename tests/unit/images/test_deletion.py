@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_deletion import Deletion, ImageUser, decide
 from daemon.errors import Conflict
+from daemon.images.references import parse
 from tests.unit.images import tars
 
 STOPPED = (ImageUser("1" * 64, running=False),)
@@ -81,3 +83,45 @@ def test_the_nameless_image_of_a_stopped_container_stays() -> None:
     with pytest.raises(Conflict, match=r"cannot be forced"):
         by_id(image(), True, STOPPED)
     assert by_id(image(), False, ()) == Deletion((), delete=True)
+
+
+D1, D2 = ("sha256:" + digit * 64 for digit in "12")
+
+
+def known(target: ImageSnapshot, *repo_digests: str) -> ImageSnapshot:
+    """Return the image as registries know it."""
+    return attrs.evolve(target, record=attrs.evolve(target.record, repo_digests=repo_digests))
+
+
+def gone(deletion: Deletion) -> tuple[list[str], list[str], bool]:
+    untag, forget = ([name.familiar for name in names] for names in (deletion.untag, deletion.forget))
+    return untag, forget, deletion.delete
+
+
+def test_the_last_tag_of_a_repository_takes_its_digests_along() -> None:
+    target = known(image("a:1"), f"a@{D1}", f"a@{D2}")
+    assert gone(by_name(target, False, ())) == (["a:1"], [f"a@{D1}", f"a@{D2}"], True)
+
+
+def test_a_tag_leaves_the_digests_to_the_other_tags_of_its_repository() -> None:
+    target = known(image("a:1", "a:2"), f"a@{D1}")
+    assert gone(by_name(target, False, ())) == (["a:1"], [], False)
+
+
+def test_a_digest_of_another_repository_keeps_the_image() -> None:
+    target = known(image("a:1"), f"a@{D1}", f"b@{D1}")
+    assert gone(by_name(target, False, ())) == (["a:1"], [f"a@{D1}"], False)
+
+
+@pytest.mark.parametrize("tags", [(), ("a:1",)])
+def test_a_digest_goes_alone_and_the_image_with_its_last_name(tags: tuple[str, ...]) -> None:
+    target = known(image(*tags), f"a@{D1}")
+    deletion = decide(target, parse(f"a@{D1}"), f"a@{D1}", False, ())
+    assert gone(deletion) == ([], [f"a@{D1}"], not tags)
+
+
+def test_a_tag_and_digests_of_its_repository_are_one_name_to_an_id() -> None:
+    target = known(image("a:1"), f"a@{D1}", f"a@{D2}")
+    assert gone(by_id(target, False, ())) == (["a:1"], [f"a@{D1}", f"a@{D2}"], True)
+    with pytest.raises(Conflict, match="image is referenced in multiple repositories"):
+        by_id(known(target, f"a@{D1}", f"b@{D1}"), False, ())

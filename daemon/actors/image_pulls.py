@@ -1,0 +1,109 @@
+"""What a pull does, from the registry's answer to the new name: jobs of `daemon.actors.image_transfers`."""
+
+from __future__ import annotations
+
+import attrs
+
+from daemon.actors.image_commands import RecordPulled
+from daemon.actors.images import Images
+from daemon.errors import NotFound
+from daemon.images import platforms
+from daemon.images.loading import Brought
+from daemon.images.platforms import Platform
+from daemon.images.progress import Tell, say
+from daemon.images.pulling.layers import Workshop
+from daemon.images.pulling.plan import Plan, read_plan
+from daemon.images.pulling.pull import brought
+from daemon.images.references import Reference
+from daemon.images.registry.credentials import Credentials
+from daemon.images.registry.errors import RegistryError, for_pull
+from daemon.images.registry.repository import Registries, Repository
+
+
+@attrs.frozen
+class PullWish:
+    """What a client wants to have; equal wishes are one pull.
+
+    `reference` without tag and digest means all tags; `platform` is None for whatever suits this host.
+    """
+
+    reference: Reference
+    credentials: Credentials
+    platform: Platform | None = None
+
+
+@attrs.frozen
+class Pulls:
+    """How pulls are carried out."""
+
+    images: Images
+    registries: Registries
+    workshop: Workshop
+
+    async def pull(self, wish: PullWish, tell: Tell) -> None:
+        """Bring what is wished for, and tell of it as Docker does.
+
+        Raises:
+            NotFound: there is no such image, or none for that platform.
+            InvalidParameter: it is none that could run here.
+            RegistryError: the registry would not give it.
+            Failed: the disk refused.
+
+        """
+        try:
+            async with self.registries.repository(wish.reference, wish.credentials) as repository:
+                is_new = False
+                for reference in await _references(wish.reference, repository):
+                    is_new |= await self._pull_one(repository, reference, wish.platform, tell)
+        except RegistryError as error:
+            raise for_pull(error, wish.reference) from error
+        what = "Downloaded newer image for" if is_new else "Image is up to date for"
+        say(tell, f"Status: {what} {wish.reference.familiar}")
+
+    async def _pull_one(
+        self, repository: Repository, reference: Reference, platform: Platform | None, tell: Tell
+    ) -> bool:
+        """Bring one image; return whether the reference did not stand for it before."""
+        tag_or_digest = reference.digest or reference.tag
+        named = await repository.manifest(tag_or_digest)
+        wanted = platform or platforms.host()
+        plan = await read_plan(repository, named, wanted, self.workshop.content.blobs)
+        if platform is not None:
+            _check_platform(plan, reference, platform)
+        say(tell, f"Pulling from {reference.path}", tag_or_digest)
+        before = self.images.catalog.current.named(reference)
+        await self._bring(repository, plan, reference, tell)
+        say(tell, f"Digest: {plan.digest}")
+        return before is None or before.id != plan.document.id
+
+    async def _bring(self, repository: Repository, plan: Plan, reference: Reference, tell: Tell) -> None:
+        known = self.images.get(plan.document.id)
+        if known is not None and all(map(self.workshop.whole, known.chain_ids)):
+            with self.workshop.content.lease() as lease:
+                lease.record(known.record)
+                await self._record(Brought(known.record, known.document, ()), reference, plan)
+            return
+        async with brought(plan, self.workshop, repository, tell) as image:
+            await self.images.sync()
+            await self._record(image, reference, plan)
+
+    async def _record(self, image: Brought, reference: Reference, plan: Plan) -> None:
+        await self.images.mailbox.ask(RecordPulled(image, reference, plan.digest))
+
+
+async def _references(wanted: Reference, repository: Repository) -> list[Reference]:
+    """Return what is to be pulled: the one that is named, or all tags there are."""
+    if wanted.tag or wanted.digest:
+        return [wanted]
+    return [attrs.evolve(wanted, tag=tag) for tag in await repository.tags()]
+
+
+def _check_platform(plan: Plan, reference: Reference, wanted: Platform) -> None:
+    """Refuse an image that is for another platform than the one that was asked for."""
+    document = plan.document
+    found = platforms.make(document.os, document.architecture, document.variant)
+    if document.architecture and not wanted.runs(found):
+        raise NotFound(
+            f"image with reference {reference.familiar} was found but its platform ({found}) "
+            f"does not match the specified platform ({wanted})"
+        )

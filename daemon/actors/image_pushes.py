@@ -1,0 +1,98 @@
+"""What a push does, from a name to what the registry calls it: jobs of `daemon.actors.image_transfers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+import trio
+
+from daemon.actors.image_catalog import ImageSnapshot
+from daemon.actors.image_commands import RecordPushed
+from daemon.actors.images import Images
+from daemon.errors import Failed, NotFound
+from daemon.images import references
+from daemon.images.platforms import Platform
+from daemon.images.progress import Tell, say
+from daemon.images.pushing import Push
+from daemon.images.references import Reference
+from daemon.images.registry.credentials import Credentials
+from daemon.images.registry.repository import Action, Registries
+
+
+@attrs.frozen
+class PushWish:
+    """What a client wants a registry to have; a reference without tag means all tags of that repository."""
+
+    reference: Reference
+    credentials: Credentials
+    platform: Platform | None = None
+
+
+@attrs.define(eq=False)
+class Pushes:
+    """How pushes are carried out; `uploads_at_once` is asked before each."""
+
+    images: Images
+    registries: Registries
+    uploads_at_once: Callable[[], int]
+    _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+
+    async def push(self, wish: PushWish, tell: Tell) -> None:
+        """Push what is wished for, and tell of it as Docker does.
+
+        Raises:
+            NotFound: there is no such image here, or none for that platform.
+            RegistryError: the registry does not take it.
+            Failed: something of the image is missing here.
+
+        """
+        reference = wish.reference
+        say(tell, f"The push refers to repository [{reference.repository}]")
+        images = self._chosen(reference)
+        for tag, image in images:
+            _check_platform(image, tag, wish.platform)
+        async with self.registries.repository(reference, wish.credentials, Action.PUSH) as repository:
+            for tag, image in images:
+                with self.images.content.lease() as lease:
+                    lease.record(image.record)
+                    self._room.total_tokens = self.uploads_at_once()
+                    blobs = self.images.content.blobs
+                    sources = self._sources_for(reference)
+                    push = Push(repository, image.record, blobs, sources, self._room, tell)
+                    pushed = await push.run(tag.tag)
+                await self.images.mailbox.ask(RecordPushed(image.id, tag, pushed.digest))
+
+    def _chosen(self, reference: Reference) -> list[tuple[Reference, ImageSnapshot]]:
+        """Return what is to be pushed, each image under the name it is pushed by."""
+        catalog = self.images.catalog.current
+        found = [
+            (tag, image) for image in catalog for tag in image.tags if tag.repository == reference.repository
+        ]
+        if not found:
+            raise Failed(f"An image does not exist locally with the tag: {reference.familiar_repository}")
+        wanted = [one for one in found if not reference.tag or one[0].tag == reference.tag]
+        if not wanted:
+            raise Failed(f"tag does not exist: {reference.familiar}")
+        return wanted
+
+    def _sources_for(self, target: Reference) -> Callable[[str], list[str]]:
+        """Return what finds other repositories of the same registry that are known to have a blob."""
+
+        def repositories(digest: str) -> Iterator[str]:
+            for image in self.images:
+                if digest in image.record.blobs:
+                    for repo_digest in image.repo_digests:
+                        source = references.parse(repo_digest)
+                        if source.domain == target.domain and source.path != target.path:
+                            yield source.path
+
+        return lambda digest: list(dict.fromkeys(repositories(digest)))
+
+
+def _check_platform(image: ImageSnapshot, tag: Reference, wanted: Platform | None) -> None:
+    if wanted is not None and image.platform is not None and not wanted.runs(image.platform):
+        raise NotFound(
+            f"image with reference {tag.familiar} was found but its platform ({image.platform}) "
+            f"does not match the specified platform ({wanted})"
+        )
