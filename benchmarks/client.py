@@ -22,6 +22,7 @@ HEAD_END: Final = b"\r\n\r\n"
 LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
 QUIET_SECONDS: Final = 60.0
 SWITCHING_PROTOCOLS: Final = 101
+TAR: Final = "application/x-tar"
 
 
 class EngineAnswered(Exception):
@@ -61,7 +62,7 @@ class Stream:
 
     def __init__(self, connection: socket.socket, head: Head, first: bytes) -> None:
         self._socket = connection
-        self._tail = first
+        self._tail = b""
         self._first = first
         self.head = head
 
@@ -103,14 +104,24 @@ class Stream:
         The end of a chunked body is known by its last chunk alone, which the texts sent through it must
         not contain: decoding every chunk would cost more than some engines take to send them.
         """
-        total, tail = 0, b""
-        while time.perf_counter() < deadline:
+        total, ended = 0, False
+        while not ended and time.perf_counter() < deadline:
             piece = self.read()
             total += len(piece)
-            tail = (tail + piece)[-len(LAST_CHUNK) :] if len(piece) < len(LAST_CHUNK) else piece
-            if not piece or (self.head.chunked and tail.endswith(LAST_CHUNK)):
-                return total, True
-        return total, False
+            ended = self._ends_with(piece)
+        return total, ended
+
+    def read_whole(self) -> bytes:
+        """Return everything up to the end as `drain` knows it, framing and all."""
+        pieces = [self.read()]
+        while not self._ends_with(pieces[-1]):
+            pieces.append(self.read())
+        return b"".join(pieces)
+
+    def _ends_with(self, piece: bytes) -> bool:
+        """Tell whether this was the last piece."""
+        self._tail = (self._tail + piece)[-len(LAST_CHUNK) :] if len(piece) < len(LAST_CHUNK) else piece
+        return not piece or (self.head.chunked and self._tail.endswith(LAST_CHUNK))
 
 
 class Client:
@@ -126,14 +137,17 @@ class Client:
             self._socket = None
 
     def request(self, method: str, target: str, body: object = None) -> Answer:
-        """Send one request and return its whole answer.
+        """Send one request, a file's content if `body` is a path, and return its whole answer.
 
         Raises:
             EngineAnswered: the status is 400 or above.
         """
         if self._socket is None:
             self._socket = self._connect()
-        self._socket.sendall(request_bytes(method, target, body))
+        if isinstance(body, Path):
+            send_file(self._socket, method, target, body)
+        else:
+            self._socket.sendall(request_bytes(method, target, body))
         head, rest = read_head(self._socket)
         content = read_body(self._socket, head, rest)
         if head.closes:
@@ -172,14 +186,24 @@ def checked(answer: Answer, target: str) -> Answer:
 
 def request_bytes(method: str, target: str, body: object, extra: str = "") -> bytes:
     """Spell a request; `bytes` are sent as a tar archive, anything else as JSON."""
-    archive = isinstance(body, bytes)
+    kind = TAR if isinstance(body, bytes) else "application/json"
     content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    kind = "application/x-tar" if archive else "application/json"
-    head = (
+    return request_head(method, target, kind, len(content), extra) + content
+
+
+def request_head(method: str, target: str, kind: str, size_bytes: int, extra: str = "") -> bytes:
+    """Spell what comes before a body of a type and size."""
+    return (
         f"{method} {target} HTTP/1.1\r\nHost: bench\r\n{extra}"
-        f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
-    return head.encode() + content
+        f"Content-Type: {kind}\r\nContent-Length: {size_bytes}\r\n\r\n"
+    ).encode()
+
+
+def send_file(connection: socket.socket, method: str, target: str, archive: Path) -> None:
+    """Send a request whose body is a tar file, without reading that here."""
+    connection.sendall(request_head(method, target, TAR, archive.stat().st_size))
+    with archive.open("rb") as file:
+        connection.sendfile(file)
 
 
 def read_head(connection: socket.socket) -> tuple[Head, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
@@ -29,15 +30,49 @@ class Session:
     def import_image(self, archive: bytes) -> None:
         """Make the image of all measures from a tar of its root filesystem."""
         query = urlencode({"fromSrc": "-", "repo": IMAGE, "tag": "latest"})
-        answer = self._client.request("POST", f"{VERSION}/images/create?{query}", archive)
-        if b'"error"' in answer.body:
-            raise RuntimeError(f"import failed: {answer.body.decode(errors='replace')}")
+        _refuse_errors(self._client.request("POST", f"{VERSION}/images/create?{query}", archive).body)
+
+    def load(self, archive: Path) -> None:
+        """Bring in the images of an archive."""
+        _refuse_errors(self._client.request("POST", f"{VERSION}/images/load?quiet=1", archive).body)
+
+    def pull(self, image: str) -> None:
+        """Have `image:latest` fetched from its registry, and the whole story told meanwhile."""
+        query = urlencode({"fromImage": image, "tag": "latest"})
+        with self._client.stream("POST", f"{VERSION}/images/create?{query}", b"") as story:
+            _refuse_errors(story.read_whole())
+
+    def save(self, image: str) -> Stream:
+        """Take an image out as an archive."""
+        return self._client.stream("GET", f"{VERSION}/images/{image}/get")
+
+    def remove_images(self, *images: str) -> None:
+        """Remove those of some images that are there, under whatever registry's name podman has put them."""
+        for name in self.images():
+            if name.removesuffix(":latest").endswith(images):
+                self._call("DELETE", f"/images/{name}?force=1")
+
+    def images(self) -> list[str]:
+        """Return the names of all images."""
+        answer = self._client.request("GET", f"{VERSION}/images/json")
+        items = cast("list[dict[str, Any]]", answer.json())
+        return [name for item in items for name in item["RepoTags"] or ()]
+
+    def put_archive(self, container: str, path: str, archive: Path) -> None:
+        """Unpack a tar in a container."""
+        query = urlencode({"path": path})
+        self._client.request("PUT", f"{VERSION}/containers/{container}/archive?{query}", archive)
+
+    def get_archive(self, container: str, path: str) -> Stream:
+        """Take a file out of a container, as a tar."""
+        query = urlencode({"path": path})
+        return self._client.stream("GET", f"{VERSION}/containers/{container}/archive?{query}")
 
     def version(self) -> str:
         return str(self._document("GET", "/version")["Version"])
 
     def create(self, command: Sequence[str], **config: Any) -> str:
-        """Create a container and return its id; `config` is more of its body."""
+        """Create a container and return its id; `config` is more of its body, or stands for some of it."""
         body = {"Image": IMAGE, "Cmd": list(command), "HostConfig": self._host_config, **config}
         # dockerd publishes no port that is not exposed, too.
         body["ExposedPorts"] = {port: {} for port in self._host_config.get("PortBindings", ())}
@@ -125,6 +160,12 @@ class Session:
 
     def _document(self, method: str, target: str, body: object = None) -> dict[str, Any]:
         return cast("dict[str, Any]", self._client.request(method, VERSION + target, body).json())
+
+
+def _refuse_errors(story: bytes) -> None:
+    """Raise what a stream of messages tells of under status 200."""
+    if b'"error"' in story:
+        raise RuntimeError(f"refused: {story.decode(errors='replace')[-500:]}")
 
 
 def logs_target(container: str, tail: str) -> str:

@@ -33,6 +33,8 @@ from benchmarks.service import Service
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 READY_SECONDS: Final = 30.0
 GREETING_PAUSE_SECONDS: Final = 0.02
+INSECURE_LOOPBACK: Final = '[[registry]]\nlocation = "127.0.0.1:5000"\ninsecure = true\n'
+"""What podman must be told, and others take for granted: no TLS on loopback."""
 
 
 class Missing(Exception):
@@ -115,7 +117,12 @@ def podman(lab: Lab) -> Generator[ApiEngine, None, None]:
     command += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
     command += ["--storage-driver", "overlay", "--log-level", "error"]
     command += ["system", "service", "--time", "0", f"unix://{socket}"]
-    with netspace(f"{lab.root.name}-podman") as space, _running(command, root, space) as process:
+    (registries := root / "registries.conf").write_text(INSECURE_LOOPBACK)
+    environment = {"CONTAINERS_REGISTRIES_CONF": str(registries)}
+    with (
+        netspace(f"{lab.root.name}-podman") as space,
+        _running(command, root, space, environment) as process,
+    ):
         yield _answering("podman", lab, socket, root, (process,), space)
 
 

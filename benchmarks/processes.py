@@ -103,6 +103,21 @@ def pss_mib(pids: Sequence[int]) -> float:
     return sum(_pss_kib(pid) for pid in pids) / 1024
 
 
+def resident_mib(pid: int) -> float:
+    """Return how much of a process is in memory, in MiB."""
+    return _status_kib(pid, b"VmRSS:") / 1024
+
+
+def peak_mib(pid: int) -> float:
+    """Return how much of it was at most, since `forget_peak`."""
+    return _status_kib(pid, b"VmHWM:") / 1024
+
+
+def forget_peak(pid: int) -> None:
+    """Begin with a new peak, from what it is now; see proc(5) on clear_refs."""
+    (PROC / str(pid) / "clear_refs").write_text("5")
+
+
 def kernel_mib() -> float:
     """Return what the kernel keeps for itself, in MiB (proc_meminfo(5)); all that runs has a share in it."""
     lines = (line.split() for line in (PROC / "meminfo").read_text().splitlines())
@@ -119,6 +134,13 @@ def cpu_ticks(pid: int) -> int:
 def _pss_kib(pid: int) -> int:
     for line in _read(pid, "smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _status_kib(pid: int, name: bytes) -> int:
+    for line in _read(pid, "status").splitlines():
+        if line.startswith(name):
             return int(line.split()[1])
     return 0
 

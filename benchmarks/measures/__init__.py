@@ -1,4 +1,4 @@
-"""All measures in the order they are taken, with the bars that issues 2 to 5 set for Longshore."""
+"""All measures in the order they are taken, with the bars that issues 2 to 6 set for Longshore."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from benchmarks.figures import Bar
 from benchmarks.measure import Measure
 from benchmarks.measures import (
     bridge,
+    copying,
     crowd,
     events,
     health,
     hundred,
+    images,
+    layered,
     lifecycle,
     memory,
     output,
@@ -29,6 +32,9 @@ NO_TIMERS: Final = {"podman": "its health checks need timers of systemd"}
 
 NO_NEW_RUNTIME: Final = {"podman": "its service knows the runtimes it was started with"}
 
+NO_PULL: Final = {"longshore": "it cannot pull yet"}
+NO_COPY: Final = {"longshore": "it cannot copy yet"}
+
 amid_a_crowd = partial(Measure, setting=crowd.crowd, unable=NO_RELOAD)
 amid_a_hundred = partial(Measure, setting=hundred.hundred)
 between_two = partial(
@@ -38,6 +44,26 @@ between_two = partial(
     higher_is_better=True,
     setting=throughput.pair,
     most_rounds=5,
+)
+
+
+pulled = partial(Measure, setting=images.stocked, unable=NO_PULL)
+packed = partial(
+    Measure,
+    unit="MB/s",
+    bars=(Bar(1.5, "dockerd"),),
+    higher_is_better=True,
+    setting=images.stocked,
+    most_rounds=3,
+)
+copied = partial(
+    Measure,
+    unit="MB/s",
+    bars=(Bar(300),),
+    higher_is_better=True,
+    setting=copying.copied,
+    most_rounds=5,
+    unable=NO_COPY,
 )
 
 
@@ -139,5 +165,16 @@ MEASURES: Final = (
         "reload-files", "", partial(reload.growth, weigh=reload.open_files), (Bar(0),), most_rounds=1
     ),
     amid_a_crowd("reload-memory", "MiB", partial(reload.growth, weigh=reload.memory), most_rounds=1),
+    pulled("pull-memory", "MiB", images.pull_memory, (Bar(64),), most_rounds=1),  # before any other pull
+    pulled("pull-layers", "ms", images.pull_layers, (Bar(0.8, "dockerd"),), most_rounds=3),
+    pulled("pull-one", "ms", images.pull_one, (Bar(0.8, "dockerd"),), most_rounds=3),
+    pulled("pull-helpers", "MiB", images.pull_helpers, most_rounds=1),
+    pulled("pull-reads", "ms", images.pull_reads, (Bar(30),), "p99", most_rounds=2),
+    packed("load", take=images.load),
+    packed("save", take=images.save),
+    Measure("create-60", "x", layered.create, (Bar(1.1),), setting=layered.layered),
+    Measure("start-60", "x", layered.start, setting=layered.layered, most_rounds=3),
+    copied("cp-in", take=copying.into),
+    copied("cp-out", take=copying.out_of),
     Measure("used-memory", "MiB", memory.idle, most_rounds=1),  # after everything else was done
 )
