@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from daemon.actors.container.networking.others import OtherContainers
 from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.containers import Containers
+from daemon.actors.disk_usage import written_bytes
 from daemon.actors.exec.linux import LinuxExecHost
 from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
@@ -39,6 +41,7 @@ from daemon.actors.recovery.clearing import clear_up
 from daemon.actors.recovery.known import Known
 from daemon.actors.recovery.networks import NetworkRecovery
 from daemon.actors.recovery.salvage import Salvage
+from daemon.actors.shared import Shared
 from daemon.actors.supervision import Supervision
 from daemon.actors.wiring import Wiring
 from daemon.configuration import Source
@@ -81,6 +84,12 @@ class Engine:
     inotify: Inotify
     hostname: str
     objections: Cell[tuple[str, ...]]
+    written: Shared[Mapping[str, int]] = attrs.field(init=False)
+    """What each container has written, in bytes; a walk over the disk."""
+
+    @written.default
+    def _measure_written(self) -> Shared[Mapping[str, int]]:
+        return Shared(partial(written_bytes, self.graph_driver, self.containers))
 
     @property
     def configuration(self) -> Configuration:

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from daemon.errors import InvalidParameter, NotFound
-from daemon.images import digests, platforms, references
+from daemon.images import digests, references
 from daemon.images.documents import ImageDocument
 from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
@@ -75,10 +75,7 @@ class ImageSnapshot:
     @property
     def platform(self) -> Platform | None:
         """What it is made for; None where it does not say."""
-        document = self.document
-        if not document.architecture:
-            return None
-        return platforms.make(document.os, document.architecture, document.variant)
+        return self.document.platform
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.mailbox import Command
 from daemon.images.importing import Import as Description
 from daemon.images.loading import Brought
+from daemon.images.platforms import Platform
 from daemon.images.references import Reference
 from daemon.images.spool import Spool
 
@@ -18,10 +19,11 @@ from daemon.images.spool import Spool
 class Load(Command[tuple[str, ...]]):
     """Bring in the archive at `archive`; answers what to tell the client, a line for each name.
 
-    The file is gone when the answer comes.
+    The file is gone when the answer comes.  With `platform`, nothing for another one is brought in.
     """
 
     archive: Spool
+    platform: Platform | None = None
 
 
 @attrs.frozen

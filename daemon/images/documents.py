@@ -17,7 +17,8 @@ import attrs
 import orjson
 
 from daemon.errors import InvalidParameter
-from daemon.images import digests
+from daemon.images import digests, platforms
+from daemon.images.platforms import Platform
 from daemon.model import Config
 from daemon.wire import parse_client
 
@@ -59,6 +60,13 @@ class ImageDocument:
     comment: str
     docker_version: str
     history: tuple[History, ...]
+
+    @property
+    def platform(self) -> Platform | None:
+        """What the image is made for; None where it does not say."""
+        if not self.architecture:
+            return None
+        return platforms.make(self.os, self.architecture, self.variant)
 
 
 @attrs.frozen

@@ -23,6 +23,7 @@ from daemon.images.completing import complete
 from daemon.images.content import Content, Lease
 from daemon.images.documents import ImageDocument
 from daemon.images.plan import PlannedImage, read_plan
+from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
 
@@ -45,15 +46,15 @@ class Job:
     known: Callable[[str], LayerRecord | None]
     _unpacked: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
 
-    async def load(self, archive: Path) -> tuple[Brought, ...]:
-        """Bring in all images of an archive.
+    async def load(self, archive: Path, platform: Platform | None = None) -> tuple[Brought, ...]:
+        """Bring in all images of an archive, of several for one image that for `platform`.
 
         Raises:
             InvalidParameter: the archive is broken, or lies about what it holds.
 
         """
         with self.content.blobs.staging() as directory:
-            plan = await read_plan(await sandbox.split(archive, directory))
+            plan = await read_plan(await sandbox.split(archive, directory), platform)
             return tuple([await self._bring(image) for image in plan])
 
     async def import_tar(self, tar: Path, describe: Callable[[str], Mapping[str, Any]]) -> Brought:

@@ -18,6 +18,7 @@ from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
 from daemon.images import digests, documents, platforms, references
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES, Descriptor, ImageDocument
+from daemon.images.platforms import Platform
 from daemon.images.references import Reference
 
 INDEX_DEPTH_LIMIT: Final = 4
@@ -37,21 +38,30 @@ class PlannedImage:
     manifest: bytes = b""
 
 
-async def read_plan(archive: Archive) -> tuple[PlannedImage, ...]:
-    """Read what to load.
+async def read_plan(archive: Archive, wanted: Platform | None = None) -> tuple[PlannedImage, ...]:
+    """Read what to load, for the platform `wanted` if one is.
 
     Raises:
-        InvalidParameter: the archive is of neither form, or contradicts itself.
+        InvalidParameter: the archive is of neither form, contradicts itself or is for another platform.
 
     """
-    return await trio.to_thread.run_sync(_read_plan, archive)
+    return await trio.to_thread.run_sync(_read_plan, archive, wanted)
 
 
-def _read_plan(archive: Archive) -> tuple[PlannedImage, ...]:
-    for name, read in (("manifest.json", _read_docker), ("index.json", _read_layout)):
-        if name in archive.members:
-            return tuple(read(archive, _content(archive, name)))
-    raise InvalidParameter("invalid archive: it has neither a manifest.json nor an index.json")
+def _read_plan(archive: Archive, wanted: Platform | None) -> tuple[PlannedImage, ...]:
+    # Whoever saves for several platforms lists them in the index alone.
+    if "manifest.json" in archive.members and not (wanted and "index.json" in archive.members):
+        images = tuple(_read_docker(archive, _content(archive, "manifest.json")))
+    elif "index.json" in archive.members:
+        images = tuple(_read_layout(archive, _content(archive, "index.json"), wanted))
+    else:
+        raise InvalidParameter("invalid archive: it has neither a manifest.json nor an index.json")
+    for made_for in filter(None, (image.document.platform for image in images)):
+        if wanted and not wanted.runs(made_for):
+            raise InvalidParameter(
+                f"the archive's image is for {made_for}, not for the specified platform ({wanted})"
+            )
+    return images
 
 
 def _member(archive: Archive, path: object) -> Member:
@@ -115,13 +125,13 @@ def _tag(text: object) -> Reference:
     return references.for_tagging(reference.repository, reference.tag)
 
 
-def _read_layout(archive: Archive, content: bytes) -> Iterator[PlannedImage]:
+def _read_layout(archive: Archive, content: bytes, wanted: Platform | None) -> Iterator[PlannedImage]:
     index = documents.read_json(content, "index.json", dict)
     for entry in _bounded(documents.member(index, "manifests", list, "index.json")):
         descriptor = documents.read_descriptor(entry, "index.json")
         annotations = documents.member(entry, "annotations", dict, "index.json")
         if _ATTESTATION not in annotations:
-            yield _read_manifest(archive, _choose(archive, descriptor, 1), _name(annotations))
+            yield _read_manifest(archive, _choose(archive, descriptor, wanted, 1), _name(annotations))
 
 
 def _name(annotations: Mapping[str, Any]) -> tuple[Reference, ...]:
@@ -132,18 +142,21 @@ def _name(annotations: Mapping[str, Any]) -> tuple[Reference, ...]:
     return (_tag(name),)
 
 
-def _choose(archive: Archive, descriptor: Descriptor, depth: int) -> Descriptor:
-    """Follow indexes to the manifest for this machine, or else to the first one."""
+def _choose(archive: Archive, descriptor: Descriptor, wanted: Platform | None, depth: int) -> Descriptor:
+    """Follow indexes to the manifest for what is wanted; else for this machine, or else to the first one."""
     if descriptor.media_type not in documents.INDEXES:
         return descriptor
     if depth > INDEX_DEPTH_LIMIT:
         raise InvalidParameter("invalid archive: its indexes are nested too deeply")
     content = _content(archive, f"blobs/sha256/{digests.hex_of(descriptor.digest)}")
     entries = documents.member(documents.read_json(content, "index", dict), "manifests", list, "index")
-    usable = sorted((entry for entry in entries if _is_image(entry)), key=_is_foreign)
-    if not usable:
-        raise InvalidParameter("invalid archive: an index of it has no image for linux")
-    return _choose(archive, documents.read_descriptor(usable[0], "index"), depth + 1)
+    usable = [entry for entry in entries if _is_image(entry)]
+    best = platforms.best(wanted or platforms.host(), usable, _platform)
+    if best is None and not wanted:
+        best = next(iter(usable), None)
+    if best is None:
+        raise InvalidParameter(f"invalid archive: an index of it has no image for {wanted or 'linux'}")
+    return _choose(archive, documents.read_descriptor(best, "index"), wanted, depth + 1)
 
 
 def _is_image(entry: Any) -> bool:
@@ -155,9 +168,10 @@ def _is_image(entry: Any) -> bool:
     )
 
 
-def _is_foreign(entry: Mapping[str, Any]) -> bool:
-    stated = documents.member(entry, "platform", dict, "index").get("architecture")
-    return stated not in {None, platforms.host().architecture}
+def _platform(entry: Mapping[str, Any]) -> Platform | None:
+    stated = documents.member(entry, "platform", dict, "index")
+    parts = [documents.member(stated, part, str, "platform") for part in ("os", "architecture", "variant")]
+    return platforms.make(*parts) if parts[1] else None
 
 
 def _read_manifest(archive: Archive, descriptor: Descriptor, tags: tuple[Reference, ...]) -> PlannedImage:

@@ -62,7 +62,7 @@ class Api:
         try:
             content, kind = (body, TAR) if isinstance(body, bytes) else (json.dumps(body).encode(), JSON)
             sent = (None, {}) if body is None else (content, {"Content-Type": kind})
-            connection.request(method, f"{path}?{urlencode(query)}", *sent)
+            connection.request(method, f"{path}?{urlencode(query, doseq=True)}", *sent)
             response = connection.getresponse()
             return Answer(response.status, response.read())
         finally:

@@ -6,6 +6,7 @@ Reads are answered from snapshots; nothing here waits for an actor.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import cache, partial
 from http.client import CREATED
 
@@ -22,7 +23,7 @@ from daemon.api.body import json_body
 from daemon.api.docker.container_filters import KEYS, selected
 from daemon.api.docker.container_views import inspect, list_item, with_members
 from daemon.api.query import filters, flag, integer, text
-from daemon.api.versions import api_version
+from daemon.api.versions import ApiVersion, api_version
 from daemon.errors import InvalidParameter, NotFound
 from daemon.model import Config, HostConfig, NetworkingConfig
 from daemon.runtimes.processtable import process_table
@@ -73,14 +74,10 @@ async def list_containers() -> Response:
         everything=flag("all"),
         limit=integer("limit"),
     )
-    image_of = cache(partial(_image_of, found.images))
-    items = [
-        list_item(one, version, now_ns, image_of(one.record.image_reference, one.record.image_id))
-        for one in chosen
-    ]
+    items = list_items(found, chosen, version, now_ns)
     if flag("size"):
-        sizes = [await _sizes(found, one) for one in chosen]
-        items = [with_members(item, members) for item, members in zip(items, sizes, strict=True)]
+        measured = [await _measured(found, one) for one in chosen]
+        items = [with_members(item, members) for item, members in zip(items, measured, strict=True)]
     return json(b"[" + b",".join(items) + b"]\n", headers={REVISION: str(revision)})
 
 
@@ -93,7 +90,7 @@ async def inspect_container(name: str) -> Response:
     stage = container.stages.latest
     document = inspect(container.snapshot, found.graph_driver, exec_ids, stage, api_version())
     if flag("size"):
-        document = with_members(document, await _sizes(found, container.snapshot))
+        document = with_members(document, await _measured(found, container.snapshot))
     return json(document)
 
 
@@ -105,9 +102,24 @@ async def top(name: str) -> Response:
     return json({"Titles": table.titles, "Processes": table.rows})
 
 
-async def _sizes(found: Engine, snapshot: ContainerSnapshot) -> dict[str, int]:
-    """Return what the container has written, and that with its image; reads the disk, so only if asked."""
-    written_bytes = await found.graph_driver.written_bytes(snapshot.id)
+def list_items(
+    found: Engine, chosen: Sequence[ContainerSnapshot], version: ApiVersion, now_ns: int
+) -> list[bytes]:
+    """Return containers as items of the list, each as JSON."""
+    image_of = cache(partial(_image_of, found.images))
+    return [
+        list_item(one, version, now_ns, image_of(one.record.image_reference, one.record.image_id))
+        for one in chosen
+    ]
+
+
+async def _measured(found: Engine, snapshot: ContainerSnapshot) -> dict[str, int]:
+    """Return the sizes of a container; reads the disk, so only if asked."""
+    return sizes(found, snapshot, await found.graph_driver.written_bytes(snapshot.id))
+
+
+def sizes(found: Engine, snapshot: ContainerSnapshot, written_bytes: int) -> dict[str, int]:
+    """Return what the container has written, and that with its image, as members of an item."""
     image = found.images.get(snapshot.record.image_id)
     return {"SizeRw": written_bytes, "SizeRootFs": written_bytes + (image.size_bytes if image else 0)}
 

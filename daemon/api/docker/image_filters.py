@@ -32,7 +32,7 @@ def listed(given: Filters, resolve: Resolve) -> Accepts:
     tests = _common(given)
     if given.get("dangling"):
         wanted = filter_flag(given, "dangling", default=False)
-        tests.append(lambda image: is_dangling(image) == wanted)
+        tests.append(is_dangling if wanted else lambda image: bool(image.tags or image.repo_digests))
     before = [resolve(value).created_ns for value in given.get("before", ())]
     since = [resolve(value).created_ns for value in given.get("since", ())]
     tests.append(lambda image: all(image.created_ns < time_ns for time_ns in before))
@@ -57,8 +57,11 @@ def pruned(given: Filters) -> Accepts:
 
 
 def is_dangling(image: ImageSnapshot) -> bool:
-    """Return whether an image has no name left."""
-    return not image.tags and not image.repo_digests
+    """Return whether an image has no tag left, such as one whose tag a later pull took.
+
+    The digest by which a registry knows it keeps it from nothing.
+    """
+    return not image.tags
 
 
 def reference_patterns(given: Filters) -> tuple[re.Pattern[str], ...]:

@@ -41,10 +41,10 @@ PORTABLE: Final = (
 def list_item(
     image: ImageSnapshot, version: ApiVersion, containers: int, shared_bytes: int
 ) -> dict[str, Any]:
-    """Return an image as a row of the list; `shared_bytes` is -1 when it was not asked for."""
+    """Return an image as a row of the list; either number is -1 when it was not asked for."""
     untagged = version < (1, 43) and not image.tags
     item = {
-        "Containers": containers if version >= (1, 51) else -1,
+        "Containers": containers,
         "Created": image.created_ns // 1_000_000_000,
         "Id": image.id,
         "Labels": image.config.labels,
@@ -65,6 +65,12 @@ def shared_bytes(images: Iterable[ImageSnapshot]) -> Mapping[str, int]:
         image.id: sum(layer.unpacked_bytes for layer in image.record.layers if users[layer.chain_id] > 1)
         for image in images
     }
+
+
+def layers_bytes(images: Iterable[ImageSnapshot]) -> int:
+    """Return the size of all layers of all images, each once."""
+    sizes = {layer.chain_id: layer.unpacked_bytes for image in images for layer in image.record.layers}
+    return sum(sizes.values())
 
 
 def inspection(image: ImageSnapshot, version: ApiVersion, graph_driver: Mapping[str, Any]) -> dict[str, Any]:

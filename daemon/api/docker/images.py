@@ -19,7 +19,7 @@ from daemon.actors.images import Images
 from daemon.api import answers
 from daemon.api.app import engine
 from daemon.api.body import upload
-from daemon.api.docker import image_filters, image_views
+from daemon.api.docker import image_filters, image_manifests, image_views, platforms
 from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
 from daemon.api.docker.pruning import tell_of_prune
 from daemon.api.query import filters, flag, text, texts
@@ -33,6 +33,12 @@ from daemon.model import Config
 
 blueprint = Blueprint("docker_images", __name__)
 TAR: Final = "application/x-tar"
+# From which version of the API on something is understood.
+SHARED_SIZE_SINCE: Final = (1, 42)
+PLATFORM_SINCE: Final = (1, 48)
+INSPECT_PLATFORM_SINCE: Final = (1, 49)
+DELETE_PLATFORMS_SINCE: Final = (1, 50)
+CONTAINERS_SINCE: Final = (1, 51)
 
 
 def images() -> Images:
@@ -42,21 +48,28 @@ def images() -> Images:
 
 
 @blueprint.get("/images/json")
-async def list_images() -> Response:  # ruff: ignore[unused-async]  sync = a thread
+async def list_images() -> Response:
     """List images, newest first."""
+    version = api_version()
     given = filters(LIST_KEYS)
     if pattern := text("filter"):  # what `filters` replaced
         given = {**given, "reference": (pattern,)}
     accepts = image_filters.listed(given, images().resolve)
-    shared = image_views.shared_bytes(images()) if flag("shared-size") else {}
+    chosen = sorted(filter(accepts, images()), key=lambda image: image.created_ns, reverse=True)
+    shared = (
+        image_views.shared_bytes(images()) if flag("shared-size") and version >= SHARED_SIZE_SINCE else {}
+    )
     patterns = image_filters.reference_patterns(given)
     rows = []
-    for image in sorted(filter(accepts, images()), key=lambda image: image.created_ns, reverse=True):
-        containers = len(tuple(images().users_of(image.id)))
-        row = image_views.list_item(image, api_version(), containers, shared.get(image.id, -1))
+    for image in chosen:
+        containers = len(tuple(images().users_of(image.id))) if version >= CONTAINERS_SINCE else -1
+        row = image_views.list_item(image, version, containers, shared.get(image.id, -1))
         if patterns:
             row["RepoTags"] = image_filters.matching_tags(image, patterns)
         rows.append(row)
+    if flag("manifests") and version >= image_manifests.LIST_SINCE:
+        for row, manifests in zip(rows, await image_manifests.manifests(images(), chosen), strict=True):
+            row["Manifests"] = manifests
     return answers.json(rows)
 
 
@@ -67,19 +80,27 @@ async def search() -> Response:  # ruff: ignore[unused-async]  sync = a thread
 
 
 @blueprint.get("/images/<path:name>/json")
-async def inspect(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
+async def inspect(name: str) -> Response:
     """Show all of an image."""
-    _refuse_platform()
+    platform = platforms.chosen("platform", INSPECT_PLATFORM_SINCE)
+    with_manifests = flag("manifests") and api_version() >= image_manifests.INSPECT_SINCE
+    if platform and with_manifests:
+        raise InvalidParameter("conflicting options: manifests and platform options cannot both be set")
     image = images().resolve(name)
+    platforms.check([(name, image)], platform)
     layers = images().content.layers
-    return answers.json(image_views.inspection(image, api_version(), layers.describe(image.chain_ids)))
+    view = image_views.inspection(image, api_version(), layers.describe(image.chain_ids))
+    if with_manifests:
+        (view["Manifests"],) = await image_manifests.manifests(images(), [image])
+    return answers.json(view)
 
 
 @blueprint.get("/images/<path:name>/history")
 async def history(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a thread
     """Show how an image came to be."""
-    _refuse_platform()
-    return answers.json(image_views.history(images().resolve(name)))
+    image = images().resolve(name)
+    platforms.check([(name, image)], platforms.chosen("platform", PLATFORM_SINCE))
+    return answers.json(image_views.history(image))
 
 
 @blueprint.post("/images/<path:name>/tag")
@@ -91,7 +112,9 @@ async def tag(name: str) -> Response:
 
 @blueprint.delete("/images/<path:name>")
 async def delete(name: str) -> Response:
-    """Remove a name, or an image."""
+    """Remove a name, or an image; `noprune` changes nothing, since images here have no parent to prune."""
+    if platform := platforms.chosen("platforms", DELETE_PLATFORMS_SINCE):
+        platforms.check([(name, images().resolve(name))], platform)
     removed = await images().mailbox.ask(Delete(name, force=flag("force")))
     return answers.json(image_views.deletion(removed))
 
@@ -108,10 +131,10 @@ async def prune() -> Response:
 @blueprint.post("/images/load")
 async def load() -> Response:
     """Bring in an archive; Docker reports even a broken one in the stream, under status 200."""
-    _refuse_platform()
+    platform = platforms.chosen("platform", PLATFORM_SINCE)
     async with _spooled() as spool:
         try:
-            lines = await images().mailbox.ask(Load(spool))
+            lines = await images().mailbox.ask(Load(spool, platform))
         except (InvalidParameter, Failed) as error:
             return _messages(_error(error))
     return _messages(*({"stream": f"{line}\n"} for line in lines))
@@ -149,7 +172,9 @@ async def save(name: str) -> Response:
 
 async def _save(names: tuple[str, ...]) -> Response:
     chosen: dict[str, Saved] = {}
+    platform = platforms.chosen("platform", PLATFORM_SINCE)
     for name in names:
+        platforms.check([(name, images().resolve(name))], platform)
         saved = _chosen(name)
         before = chosen.get(saved.record.id, attrs.evolve(saved, tags=()))
         chosen[saved.record.id] = attrs.evolve(saved, tags=tuple(dict.fromkeys((*before.tags, *saved.tags))))
@@ -160,7 +185,6 @@ async def _save(names: tuple[str, ...]) -> Response:
 
 def _chosen(name: str) -> Saved:
     """Return what saving `name` means: that tag, all tags of a repository, or an image without a name."""
-    _refuse_platform()
     found = images().catalog.current.find(name)
     if found.tag is None:
         return Saved(found.image.record, ())
@@ -191,14 +215,3 @@ def _messages(*messages: Mapping[str, object]) -> Response:
 
 def _error(error: EngineError) -> dict[str, object]:
     return {"errorDetail": {"message": str(error)}, "error": str(error)}
-
-
-def _refuse_platform() -> None:
-    """Refuse to choose among the platforms of an image: images here have one.
-
-    Raises:
-        NotImplementedHere: the client asks for a platform.
-
-    """
-    if text("platform"):
-        raise NotImplementedHere("choosing a platform is not supported yet: leave out platform")

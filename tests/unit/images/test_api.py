@@ -149,6 +149,11 @@ async def test_bad_filters_are_refused(docker: Docker, filters: str, status: int
     assert (found, list(answer)) == (status, ["message"])
 
 
+async def test_versions_before_shared_sizes_get_none(docker: Docker) -> None:
+    await docker.record(NEW)
+    assert (await docker.get("/v1.41/images/json", **{"shared-size": "1"}))[0]["SharedSize"] == -1
+
+
 async def test_shared_layers_are_counted_when_asked_for(docker: Docker) -> None:
     twin = tars.brought("new", comment="another image", layers=1)
     await docker.record(NEW, twin, OLD)
@@ -273,19 +278,135 @@ async def test_a_bad_change_is_refused_before_the_upload(docker: Docker) -> None
     )
 
 
+HERE = '{"os":"linux","architecture":"amd64"}'
+THERE = '{"os":"linux","architecture":"s390x"}'
+PLATFORM_ROUTES = (
+    ("GET", "/images/old:1/json", "platform"),
+    ("GET", "/images/old:1/history", "platform"),
+    ("GET", "/images/old:1/get", "platform"),
+    ("GET", "/images/get?names=old:1", "platform"),
+    ("DELETE", "/images/old:1", "platforms"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "parameter"), PLATFORM_ROUTES)
+async def test_the_one_platform_of_an_image_may_be_chosen_and_no_other(
+    docker: Docker, method: str, path: str, parameter: str
+) -> None:
+    await docker.record(OLD)
+    separator = "&" if "?" in path else "?"
+    status, answer = await docker.call(method, f"{path}{separator}{parameter}={THERE}")
+    assert status == NOT_FOUND
+    assert answer["message"] == (
+        "image with reference old:1 was found but its platform (linux/amd64) "
+        "does not match the specified platform (linux/s390x)"
+    )
+    if not path.endswith(("get", "names=old:1")):  # which would stream blobs that are not there
+        status, _ = await docker.call(method, f"{path}{separator}{parameter}={HERE}")
+        assert status == OK
+
+
+@pytest.mark.parametrize(("method", "path", "parameter"), PLATFORM_ROUTES[:2])
+async def test_versions_that_know_no_platform_do_not_look_at_it(
+    docker: Docker, method: str, path: str, parameter: str
+) -> None:
+    await docker.record(OLD)
+    response = await docker.client.open(f"/v1.47{path}?{parameter}={THERE}", method=method)
+    assert response.status_code == OK
+
+
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("value", "text"),
     [
-        ("GET", "/images/old:1/json"),
-        ("GET", "/images/old:1/history"),
-        ("GET", "/images/old:1/get"),
-        ("POST", "/images/load"),
+        ("linux/amd64", "is not JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"os":"linux"}', "both os and architecture must be provided"),
+        ('{"os":1,"architecture":"amd64"}', "os must be a string"),
+        (f"{HERE}&platform={HERE}", "multiple platform parameters not supported"),
     ],
 )
-async def test_a_platform_is_not_chosen_silently(docker: Docker, method: str, path: str) -> None:
+async def test_what_is_no_platform_is_a_bad_request(docker: Docker, value: str, text: str) -> None:
     await docker.record(OLD)
-    status, answer = await docker.call(method, path, platform='{"os":"linux"}')
+    status, answer = await docker.call("GET", f"/images/old:1/json?platform={value}")
+    assert status == BAD_REQUEST
+    assert text in answer["message"]
+
+
+async def test_manifests_and_a_platform_cannot_both_be_asked_for(docker: Docker) -> None:
+    await docker.record(OLD)
+    status, answer = await docker.call("GET", "/images/old:1/json", platform=HERE, manifests="1")
     assert (status, answer["message"]) == (
-        501,
-        "choosing a platform is not supported yet: leave out platform",
+        BAD_REQUEST,
+        "conflicting options: manifests and platform options cannot both be set",
     )
+
+
+async def test_a_manifest_is_shown_when_asked_for(docker: Docker) -> None:
+    manifest = orjson.dumps({"mediaType": "application/vnd.docker.distribution.manifest.v2+json"})
+    digest = docker.images.content.blobs.add(manifest)
+    record = attrs.evolve(NEW.record, manifest=digest, manifest_bytes=len(manifest))
+    for layer in record.layers:
+        docker.images.content.blobs.path(layer.blob).touch()
+    await docker.record(attrs.evolve(NEW, record=record))
+    docker.users[record.id] = [ImageUser("1" * 64, running=False)]
+    (row,) = await docker.get("/images/json", manifests="1")
+    (shown,) = row["Manifests"]
+    packed_bytes = len(manifest) + len(NEW.document.raw) + sum(one.size_bytes for one in record.layers)
+    platform = {"architecture": "amd64", "os": "linux"}
+    assert shown == {
+        "ID": digest,
+        "Descriptor": {
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "digest": digest,
+            "size": len(manifest),
+            "platform": platform,
+        },
+        "Available": True,
+        "Size": {"Content": packed_bytes, "Total": packed_bytes + 200},
+        "Kind": "image",
+        "ImageData": {"Platform": platform, "Containers": ["1" * 64], "Size": {"Unpacked": 200}},
+    }
+    assert (await docker.get("/images/new:1/json", manifests="1"))["Manifests"] == [shown]
+    assert "Manifests" not in (await docker.get("/v1.46/images/json", manifests="1"))[0]
+    assert "Manifests" not in await docker.get("/v1.47/images/new:1/json", manifests="1")
+
+
+async def test_an_image_whose_blobs_are_gone_is_not_available(docker: Docker) -> None:
+    await docker.record(NEW)
+    (row,) = await docker.get("/images/json", manifests="1")
+    assert row["Manifests"][0]["Available"] is False
+
+
+async def test_an_image_whose_tag_was_taken_dangles_although_its_registry_knows_it(docker: Docker) -> None:
+    pulled = attrs.evolve(
+        NAMELESS, record=attrs.evolve(NAMELESS.record, repo_digests=(f"box@{NAMELESS.record.manifest}",))
+    )
+    await docker.record(NEW, pulled)
+    (row,) = await docker.get("/images/json", filters='{"dangling":["true"]}')
+    assert row["Id"] == NAMELESS.record.id
+    _, done = await docker.call("POST", "/images/prune")
+    assert {"Deleted": NAMELESS.record.id} in done["ImagesDeleted"]
+
+
+async def test_a_prune_is_filtered(docker: Docker) -> None:
+    other = tars.brought("other", created="2023-01-01T00:00:00Z", layers=3)
+    await docker.record(NAMELESS, other)
+    for filters in (
+        {"label": ["a=2"]},
+        {"label!": ["a"], "label": ["b"]},
+        {"until": ["2020-01-01T00:00:00Z"]},
+    ):
+        _, done = await docker.call("POST", "/images/prune", filters=orjson.dumps(filters).decode())
+        assert done["ImagesDeleted"] is None
+    filters = {"until": ["2022-01-01T00:00:00Z"], "label": ["a=1"], "label!": ["c"], "dangling": ["1"]}
+    _, done = await docker.call("POST", "/images/prune", filters=orjson.dumps(filters).decode())
+    assert {"Deleted": NAMELESS.record.id} in done["ImagesDeleted"]
+    assert [row["Id"] for row in await docker.get("/images/json")] == [other.record.id]
+    status, _ = await docker.call("POST", "/images/prune", filters='{"until":["1h","2h"]}')
+    assert status == BAD_REQUEST
+
+
+async def test_noprune_takes_nothing_else_away_either(docker: Docker) -> None:
+    await docker.record(NEW)
+    _, done = await docker.call("DELETE", "/images/new:1", noprune="1")
+    assert done[:2] == [{"Untagged": "new:1"}, {"Deleted": NEW.record.id}]

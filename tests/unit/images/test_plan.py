@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from daemon.archives.sandbox import Archive, Member
 from daemon.errors import InvalidParameter
 from daemon.images import documents, plan, platforms
+from daemon.images.platforms import Platform
 from tests.unit.images import tars
 from tests.unit.images.test_documents import JSON
 
@@ -141,6 +142,23 @@ async def test_an_index_gives_the_image_for_this_machine(tmp_path: Path) -> None
     assert len(image.layers) == 1
 
 
+async def test_an_index_gives_the_image_for_the_platform_asked_for(tmp_path: Path) -> None:
+    entry = manifest_entry(tmp_path)
+    own = entry | {"platform": {"architecture": "amd64", "os": "linux"}}
+    foreign = entry | {"digest": "sha256:" + "1" * 64, "platform": {"architecture": "z80", "os": "linux"}}
+    archive = nested(tmp_path, 1, [foreign, own])
+    assert len(await plan.read_plan(archive, Platform("linux", "amd64"))) == 1
+    with pytest.raises(InvalidParameter, match="no image for linux/s390x"):
+        await plan.read_plan(archive, Platform("linux", "s390x"))
+
+
+async def test_an_archive_for_another_platform_is_refused(tmp_path: Path) -> None:
+    archive = taken_apart(tars.docker_archive([LAYER]), tmp_path)
+    assert len(await plan.read_plan(archive, Platform("linux", "amd64"))) == 1
+    with pytest.raises(InvalidParameter, match=r"is for linux/amd64, not .* \(linux/arm64\)"):
+        await plan.read_plan(archive, Platform("linux", "arm64"))
+
+
 async def test_indexes_within_indexes_end_somewhere(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="nested too deeply"):
         await plan.read_plan(nested(tmp_path, 6, [manifest_entry(tmp_path)]))
@@ -159,4 +177,4 @@ def test_any_document_is_read_or_refused(
     path.write_bytes(orjson.dumps(document))
     member = Member(path, path.stat().st_size, "sha256:" + "0" * 64)
     with contextlib.suppress(InvalidParameter):
-        plan._read_plan(Archive({name: member}))
+        plan._read_plan(Archive({name: member}), None)
