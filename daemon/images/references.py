@@ -119,6 +119,16 @@ def for_tagging(repository: str, tag: str) -> Reference:
     return reference.tagged
 
 
+def is_domain(text: str) -> bool:
+    """Tell whether `text` could be the host[:port] of a registry."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether `text` could be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def _split_tag(name: str) -> tuple[str, str]:
     head, colon, tail = name.rpartition(":")
     return (head, tail) if colon and "/" not in tail else (name, "")

@@ -26,7 +26,12 @@ from daemon.images.references import Reference
 
 
 class RegistryError(Exception):
-    """What all that comes of asking a registry have in common; each is an EngineError besides."""
+    """What all that comes of asking a registry have in common; each is an EngineError besides.
+
+    `transient` says whether the same may work when it is tried again.
+    """
+
+    transient = False
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -48,6 +53,8 @@ class NothingThere(RegistryError, errors.NotFound):
 class RateLimited(RegistryError, errors.TooManyRequests):
     """The registry answers no more for now, and did not after waiting either."""
 
+    transient = True
+
     def __init__(self, message: str, code: str = "", retry_after_seconds: float | None = None) -> None:
         super().__init__(message, code)
         self.retry_after_seconds = retry_after_seconds
@@ -63,6 +70,12 @@ class ImageUnusable(RegistryError, errors.InvalidParameter):
 
 class RegistryFailed(RegistryError, errors.Failed):
     """No connection, no sense in the answer, content other than promised, or a failure over there."""
+
+
+class RegistryDown(RegistryFailed):
+    """It answered that it failed (5xx)."""
+
+    transient = True
 
 
 _PULL_REFUSALS: Final[Mapping[str, Callable[[Reference], str]]] = MappingProxyType(
