@@ -2,7 +2,7 @@
 
 A file is the same if its metadata is, content is not looked at: that is how layers of drivers without a
 native difference are told apart.  Answer, on stdout: a list of [path, kind], directories before what is in
-them.
+them, and the size of all files that are new or different.
 
 Both trees are walked through open directories and never through a link.
 """
@@ -23,7 +23,7 @@ from daemon.archives.confinement import confine
 from daemon.archives.errors import run
 from daemon.archives.orders import CompareOrder
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CAPABILITY: Final = "security.capability"
 
@@ -33,6 +33,12 @@ class Comparison:
 
     def __init__(self) -> None:
         self.changes: list[tuple[str, Kind]] = []
+        self._sizes: dict[tuple[int, int], int] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the files that are new or different, one with several names once."""
+        return sum(self._sizes.values())
 
     def compare(self, lower: int | None, upper: int, path: bytes = b"/") -> None:
         """Compare the directory `path`, which is open above and, if there is one, below.
@@ -53,21 +59,23 @@ class Comparison:
         self, lower: int | None, upper: int, path: bytes, old: os.stat_result | None, new: os.stat_result
     ) -> None:
         name = path.rpartition(b"/")[2]
-        is_same = lower is not None and old is not None and _is_same(old, new)
-        if is_same and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
-            is_same = _capability(lower, name) == _capability(upper, name)
+        same = lower is not None and old is not None and is_same(old, new)
+        if same and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
+            same = capability(lower, name) == capability(upper, name)
         kind = Kind.ADDED if old is None else Kind.MODIFIED
         self.changes.append((os.fsdecode(path), kind))
         length = len(self.changes)
         if stat.S_ISDIR(new.st_mode):
-            with _opened(name, _DIRECTORY, upper) as above:
+            with opened(name, DIRECTORY, upper) as above:
                 if lower is None or old is None or not stat.S_ISDIR(old.st_mode):
                     self.compare(None, above, path + b"/")
                 else:
-                    with _opened(name, _DIRECTORY, lower) as below:
+                    with opened(name, DIRECTORY, lower) as below:
                         self.compare(below, above, path + b"/")
-        if is_same and len(self.changes) == length:  # nor has anything changed that is in it
+        if same and len(self.changes) == length:  # nor has anything changed that is in it
             self.changes.pop()
+        elif not stat.S_ISDIR(new.st_mode):
+            self._sizes[new.st_dev, new.st_ino] = new.st_size
 
 
 def _members(directory: int | None) -> dict[bytes, os.stat_result]:
@@ -77,7 +85,7 @@ def _members(directory: int | None) -> dict[bytes, os.stat_result]:
         return {os.fsencode(one.name): one.stat(follow_symlinks=False) for one in found}
 
 
-def _is_same(old: os.stat_result, new: os.stat_result) -> bool:
+def is_same(old: os.stat_result, new: os.stat_result) -> bool:
     """Compare metadata; a directory's time and size only tell that something in it has changed."""
     if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev) != (
         new.st_mode,
@@ -89,13 +97,15 @@ def _is_same(old: os.stat_result, new: os.stat_result) -> bool:
     return stat.S_ISDIR(new.st_mode) or (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size)
 
 
-def _capability(directory: int | None, name: bytes) -> bytes | None:
-    with _opened(name, _FILE, directory) as file:
+def capability(directory: int | None, name: bytes) -> bytes | None:
+    """Return what a program may do more than who runs it, as the file system has it."""
+    with opened(name, _FILE, directory) as file:
         return os.getxattr(file, _CAPABILITY) if _CAPABILITY in os.listxattr(file) else None
 
 
 @contextlib.contextmanager
-def _opened(name: bytes | str, flags: int, parent: int | None = None) -> Generator[int, None, None]:
+def opened(name: bytes | str, flags: int, parent: int | None = None) -> Generator[int, None, None]:
+    """Lend a descriptor of what `name` stands for in the directory `parent`."""
     descriptor = os.open(name, flags, dir_fd=parent)
     try:
         yield descriptor
@@ -111,11 +121,11 @@ def main() -> None:
     sys.setrecursionlimit(limit)  # a level of the trees holds two descriptors and takes three calls
     comparison = Comparison()
     with contextlib.ExitStack() as held:
-        lower = None if order.lower is None else held.enter_context(_opened(order.lower, _DIRECTORY))
-        upper = held.enter_context(_opened(order.upper, _DIRECTORY))
+        lower = None if order.lower is None else held.enter_context(opened(order.lower, DIRECTORY))
+        upper = held.enter_context(opened(order.upper, DIRECTORY))
         confine(order.upper)
         comparison.compare(lower, upper)
-    json.dump(comparison.changes, sys.stdout)
+    json.dump([comparison.changes, comparison.size_bytes], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,19 @@ class CompareOrder(NamedTuple):
         return cls(**json.loads(text))
 
 
+class StackOrder(NamedTuple):
+    """Say what the tree `upper`, in overlayfs form, has over the trees `lowers`, uppermost first."""
+
+    lowers: tuple[str, ...]
+    upper: str
+
+    @classmethod
+    def read(cls, text: str) -> StackOrder:
+        """Return what `write` was given."""
+        fields = json.loads(text)
+        return cls(tuple(fields["lowers"]), fields["upper"])
+
+
 def write(order: NamedTuple) -> str:
     """Return an order as an argument."""
     fields: dict[str, Any] = order._asdict()

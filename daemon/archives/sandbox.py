@@ -36,6 +36,7 @@ from daemon.archives.orders import (
     ExtractOrder,
     PackOrder,
     SplitOrder,
+    StackOrder,
     Whiteouts,
     write,
 )
@@ -167,13 +168,42 @@ async def compare(lower: Path | None, upper: Path) -> tuple[Change, ...]:
         Failed: something could not be read.
 
     """
-    order = CompareOrder(None if lower is None else str(lower), str(upper))
+    return (await _differences("compare", _both(lower, upper)))[0]
+
+
+async def compare_bytes(lower: Path | None, upper: Path) -> int:
+    """Return the size of the files that `upper` has and `lower` has not, or not so.
+
+    Raises:
+        Failed: something could not be read.
+
+    """
+    return (await _differences("compare", _both(lower, upper)))[1]
+
+
+async def compare_stacked(lowers: Sequence[Path], upper: Path) -> tuple[Change, ...]:
+    """Return what `upper` changes when overlayfs shows it over `lowers`, uppermost first.
+
+    Only what is in `upper` is looked at, so it takes no longer the more there is below.
+
+    Raises:
+        Failed: something could not be read.
+
+    """
+    return (await _differences("stacked", StackOrder(tuple(map(str, lowers)), str(upper))))[0]
+
+
+def _both(lower: Path | None, upper: Path) -> CompareOrder:
+    return CompareOrder(None if lower is None else str(lower), str(upper))
+
+
+async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[tuple[Change, ...], int]:
     with _as_file(write(order)) as stdin:
-        done = await _run("daemon.archives.compare", (), stdin)
+        done = await _run(f"daemon.archives.{module}", (), stdin)
     if done.returncode != 0:
         raise Failed(f"cannot compare layers: {_last_words(done.stderr, done.returncode)}")
-    found = await trio.to_thread.run_sync(json.loads, done.stdout)
-    return tuple(Change(path, Kind(kind)) for path, kind in found)
+    changes, size_bytes = await trio.to_thread.run_sync(json.loads, done.stdout)
+    return tuple(Change(path, Kind(kind)) for path, kind in changes), size_bytes
 
 
 async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder | DigestOrder) -> Any:

@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from daemon.archives.changes import Change
+
 
 class GraphDriver(Protocol):
     """Root filesystems of containers."""
@@ -77,6 +79,15 @@ class GraphDriver(Protocol):
         """Lend a layer's tar of what the container has changed, as `commit` needs it: not compressed.
 
         The iterator raises Failed if something cannot be read; what came before is worthless then.
+        """
+        ...
+
+    async def changes(self, container_id: str) -> tuple[Change, ...]:
+        """Return what the container has changed of its image's files, directories before what is in them.
+
+        Raises:
+            Failed: something cannot be read, or it was never prepared.
+
         """
         ...
 

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import attrs
 
+from daemon.archives.changes import Change
 from daemon.archives.sandbox import Extracted
 from daemon.archives.supply import Archived
 
@@ -105,6 +106,10 @@ class Operations(Protocol):
         """Lend a tar, not compressed and with AUFS whiteouts, of what a layer has over another."""
         ...
 
+    async def changes(self, layer_id: str, parent: str) -> tuple[Change, ...]:
+        """Return what a layer has over another, directories before what is in them."""
+        ...
+
     async def diff_size(self, layer_id: str, parent: str) -> int:
         """Return how many bytes of files a layer has over another."""
         ...
@@ -134,6 +139,10 @@ class Driver(Operations, Protocol):
 
     def diff(self, layer_id: str, parent: str | None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Lend a tar of what a layer has over another; None means its own parent."""
+        ...
+
+    async def changes(self, layer_id: str, parent: str | None) -> tuple[Change, ...]:
+        """Return what a layer has over another; None means its own parent."""
         ...
 
     async def diff_size(self, layer_id: str, parent: str | None) -> int:

@@ -5,8 +5,9 @@ Layers are directories of their own, so they can be filled in any order, and the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,10 +15,11 @@ import attrs
 import trio
 
 from daemon.archives import sandbox
+from daemon.archives.changes import Change
 from daemon.archives.orders import Whiteouts
 from daemon.archives.sandbox import Extracted
 from daemon.archives.supply import Archived
-from daemon.graphdrivers import filesystems, trees
+from daemon.graphdrivers import comparing, filesystems, trees
 from daemon.graphdrivers.driver import Capabilities, Inventory, Pairs
 from daemon.graphdrivers.overlayfiles import OverlayFiles
 from daemon.graphdrivers.overlaymounts import Stack, mount, unmount
@@ -102,14 +104,32 @@ class OverlayDriver:
         """Unpack a tar into the layer, whatever is below."""
         return await sandbox.extract(blob, self.files.own(layer_id))
 
-    def diff(self, layer_id: str, parent: str | None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Lend a tar of the layer's own files."""
-        return sandbox.pack(self.files.own(layer_id), whiteouts=Whiteouts.OVERLAYFS)
+    @asynccontextmanager
+    async def diff(self, layer_id: str, parent: str | None) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        """Lend a tar of the layer's own files; over any other parent, of what is found by comparing."""
+        if await self._in_thread(self.files.stands_on, layer_id, parent):
+            packed = sandbox.pack(self.files.own(layer_id), whiteouts=Whiteouts.OVERLAYFS)
+            async with packed as chunks:
+                yield chunks
+            return
+        async with self._both(layer_id, parent) as (lower, upper), comparing.diff(lower, upper) as chunks:
+            yield chunks
+
+    async def changes(self, layer_id: str, parent: str | None) -> tuple[Change, ...]:
+        """Return what the layer's own files change; over any other parent, what is found by comparing."""
+        if await self._in_thread(self.files.stands_on, layer_id, parent):
+            lowers = await self._in_thread(self.files.lowers, layer_id)
+            return await sandbox.compare_stacked(lowers, self.files.own(layer_id))
+        async with self._both(layer_id, parent) as (lower, upper):
+            return await sandbox.compare(lower, upper)
 
     async def diff_size(self, layer_id: str, parent: str | None) -> int:
-        """Return the size of the layer's own files."""
-        files = self.files.own(layer_id)
-        return await trio.to_thread.run_sync(trees.size_bytes, files, abandon_on_cancel=True)
+        """Return the size of the layer's own files; over any other parent, of those that differ."""
+        if await self._in_thread(self.files.stands_on, layer_id, parent):
+            files = self.files.own(layer_id)
+            return await trio.to_thread.run_sync(trees.size_bytes, files, abandon_on_cancel=True)
+        async with self._both(layer_id, parent) as (lower, upper):
+            return await sandbox.compare_bytes(lower, upper)
 
     async def inventory(self) -> Inventory:
         """Return what there is."""
@@ -118,6 +138,29 @@ class OverlayDriver:
     def describe(self, layer_id: str) -> Mapping[str, str]:
         """Return its directories; a few small files are read for that."""
         return self.files.describe(layer_id)
+
+    @asynccontextmanager
+    async def _both(
+        self, layer_id: str, parent: str | None
+    ) -> AsyncGenerator[tuple[Path | None, Path], None]:
+        """Show a layer and what it is to be compared with, None for nothing."""
+        async with AsyncExitStack() as shown:
+            lower = await shown.enter_async_context(self._shown(parent)) if parent else None
+            yield lower, await shown.enter_async_context(self._shown(layer_id))
+
+    @asynccontextmanager
+    async def _shown(self, layer_id: str) -> AsyncGenerator[Path, None]:
+        """Mount a layer, unless it is; then somebody else unmounts it."""
+        target = self._target(layer_id)
+        if await self._in_thread(os.path.ismount, target):
+            yield target
+            return
+        path = await self.get(layer_id)
+        try:
+            yield path
+        finally:
+            with trio.CancelScope(shield=True):  # one call to the kernel
+                await self.put(layer_id)
 
     def _open_read_write(self, layer_id: str, parent: str) -> Path:
         self.files.create_read_write(layer_id, parent)

@@ -123,6 +123,13 @@ class OverlayFiles:
         self._parents.pop(layer_id, None)
         (self.root / "parents" / layer_id).unlink(missing_ok=True)
 
+    def stands_on(self, layer_id: str, parent: str | None) -> bool:
+        """Tell whether `parent` is what is right below a layer; None always is."""
+        if parent is None:
+            return True
+        below = self.below(layer_id)
+        return parent == (below[0] if below else "")
+
     def describe(self, layer_id: str) -> Mapping[str, str]:
         """Return the directories under dockerd's names; of a layer, those that it has."""
         try:

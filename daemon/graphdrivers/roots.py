@@ -13,6 +13,7 @@ import attrs
 import structlog
 import trio
 
+from daemon.archives.changes import Change
 from daemon.errors import EngineError, Failed
 from daemon.graphdrivers.driver import Driver, Pairs
 from daemon.graphdrivers.holds import Holds
@@ -125,6 +126,16 @@ class Roots:
         The iterator raises Failed if something cannot be read; what came before is worthless then.
         """
         return self.driver.diff(container_id, None)
+
+    async def changes(self, container_id: str) -> tuple[Change, ...]:
+        """Return what the container has changed of its image's files, directories before what is in them.
+
+        Raises:
+            Failed: something cannot be read, or it was never prepared.
+
+        """
+        with _translated("find the changes", container_id):
+            return await self.driver.changes(container_id, None)
 
     async def written_bytes(self, container_id: str) -> int:
         """Return the size of what the container has written; 0 for one that was never prepared."""

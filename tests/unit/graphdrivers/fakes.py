@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from daemon.archives.changes import Change, Kind
 from daemon.archives.sandbox import Extracted
 from daemon.archives.supply import Archived
 from daemon.errors import Failed
@@ -109,6 +110,12 @@ class FakeDriver:
                     yield file.read_bytes()
 
         yield chunks()
+
+    async def changes(self, layer_id: str, parent: str | None) -> tuple[Change, ...]:
+        await self._called("changes", layer_id)
+        return tuple(
+            Change(f"/{file.name}", Kind.ADDED) for found in self._found(layer_id) for file in found.iterdir()
+        )
 
     async def diff_size(self, layer_id: str, parent: str | None) -> int:
         await self._called("diff_size", layer_id)
