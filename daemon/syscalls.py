@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 does not offer: mount, umount2, syncfs, setns and unshare, all in section 2.
+"""System calls that Python 3.11 does not offer: mounts, pivot_root, syncfs, setns, unshare; all in section 2.
 
 Each blocks for as long as the kernel likes: call them in a thread.
 """
@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 from pathlib import Path
 from typing import Final
 
 MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+MS_RDONLY: Final = 1
+MS_REMOUNT: Final = 32
 MS_BIND: Final = 4096
+MS_REC: Final = 16384
+MS_PRIVATE: Final = 1 << 18
+CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWNET: Final = 0x40000000
+# The C library has no function for it; newer architectures share one table of numbers.
+_PIVOT_ROOT: Final = {"x86_64": 155, "armv7l": 218, "ppc64le": 203, "s390x": 217}.get(platform.machine(), 41)
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -41,6 +50,17 @@ def unmount(target: Path, flags: int = 0) -> None:
 
     """
     _check(_LIBC.umount2(os.fsencode(target), flags), target)
+
+
+def pivot_root(new_root: Path, old_root: Path) -> None:
+    """Make the mount at `new_root` the root of the mount namespace, and put the old one at `old_root`.
+
+    Raises:
+        OSError: the kernel refused.
+
+    """
+    arguments = ctypes.c_long(_PIVOT_ROOT), os.fsencode(new_root), os.fsencode(old_root)
+    _check(_LIBC.syscall(*arguments), new_root)
 
 
 def sync_filesystem(directory: Path) -> None:

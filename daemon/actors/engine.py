@@ -21,6 +21,7 @@ from daemon.actors.configuration.event import reload_event
 from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
+from daemon.actors.container.files import ContainerFiles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
 from daemon.actors.container.networking.linux import FirewallPublisher, LinuxSandboxes
@@ -81,6 +82,7 @@ class Engine:
     networks: Networks
     containers: Containers
     execs: Execs
+    files: ContainerFiles
     inotify: Inotify
     hostname: str
     objections: Cell[tuple[str, ...]]
@@ -219,6 +221,7 @@ def _assemble(
         networks,
         containers,
         execs,
+        ContainerFiles(storage.roots, layout, supervision),
         inotify,
         platform.node(),
         wiring.objections,

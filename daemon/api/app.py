@@ -29,6 +29,7 @@ from daemon.api import answers, errors
 from daemon.api.body import Body, Request
 from daemon.api.stream import ClientGone
 from daemon.api.versions import Versions
+from daemon.errors import EngineError
 
 if TYPE_CHECKING:
     from daemon.actors.engine import Engine
@@ -71,19 +72,32 @@ class Conversation(TrioASGIHTTPConnection):
             await super().handle_request(nursery, request, send)
         except* ClientGone:
             nursery.cancel_scope.cancel()
+        except* EngineError as cut:
+            reason = str(cut.exceptions[0])
+            LOG.error("an answer was cut short", method=request.method, path=request.path, reason=reason)
+            nursery.cancel_scope.cancel()
         except* Exception:
             LOG.exception("an answer was cut short", method=request.method, path=request.path)
             nursery.cancel_scope.cancel()
 
     async def _send_response(self, send: ASGISendCallable, response: ResponseTypes) -> None:
-        """Send a body that is here in full as one piece."""
+        """Send a body that is here in full as one piece; let go of any other whatever happens to it."""
         body = response.response
         if not isinstance(body, DataBody):
-            await super()._send_response(send, response)
+            try:
+                await super()._send_response(send, response)
+            finally:
+                _let_go(body)
             return
         headers = encode_headers(response.headers)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body.data, "more_body": False})
+
+
+def _let_go(body: object) -> None:
+    """Close what a streamed body is made from, if it is to be closed; Quart may not have come to that."""
+    if (close := getattr(getattr(body, "iter", None), "close", None)) is not None:
+        close()
 
 
 class NoSessions(SessionInterface):

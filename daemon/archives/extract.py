@@ -87,9 +87,14 @@ def _pieces(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes
         yield chunk
 
 
-def main() -> None:
-    """Unpack stdin as the command line says."""
-    order = ExtractOrder.read(sys.argv[1])
+def unpack(order: ExtractOrder) -> tuple[str, int]:
+    """Unpack stdin, confined from here on; return the tar's digest, uncompressed, and the size of all files.
+
+    Raises:
+        BadArchive: it is not a tar that could be unpacked.
+        OSError: the kernel refused a file.
+
+    """
     source = HashedReader(plain(Source(0, order.news)))
     confine(order.root)
     tree = Tree(order)
@@ -97,7 +102,13 @@ def main() -> None:
         for member in members(archive):
             tree.add(_entry(member), _pieces(archive, member))
     tree.finish()
-    sys.stdout.write(json.dumps({"diff_id": source.drain(), "size_bytes": tree.size_bytes}))
+    return source.drain(), tree.size_bytes
+
+
+def main() -> None:
+    """Unpack stdin as the command line says."""
+    diff_id, size_bytes = unpack(ExtractOrder.read(sys.argv[1]))
+    sys.stdout.write(json.dumps({"diff_id": diff_id, "size_bytes": size_bytes}))
 
 
 if __name__ == "__main__":

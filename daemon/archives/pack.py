@@ -259,14 +259,24 @@ def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def main() -> None:
-    """Pack as stdin says."""
-    order = PackOrder.read(sys.stdin.read())
+def pack(order: PackOrder) -> None:
+    """Write the tar to stdout, confined from here on.
+
+    Raises:
+        BadArchive: there is something that a layer cannot hold.
+        OSError: something cannot be read.
+
+    """
     confine(order.root)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     sys.setrecursionlimit(limit)  # a level of the tree holds a descriptor and takes two calls
     Packer(order, Output(1)).pack()
+
+
+def main() -> None:
+    """Pack as stdin says."""
+    pack(PackOrder.read(sys.stdin.read()))
 
 
 if __name__ == "__main__":

@@ -47,9 +47,8 @@ PIPE_BYTES: Final = 1 << 20
 EMPTY: Final = Path("/proc/self/fdinfo")  # nobody can put anything there: the root of who needs no file
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 _ERROR_LIMIT_CHARACTERS: Final = 2000
-_ENVIRONMENT: Final = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT: Final = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
-_COMMAND: Final = (sys.executable, "-P", "-s", "-m")
 
 _Done = subprocess.CompletedProcess[bytes]
 
@@ -76,6 +75,11 @@ class Archive:
     """The files of an archive by name; a link to a file is one more name for it."""
 
     members: Mapping[str, Member]
+
+
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Return the command line of a child; its environment is to be `ENVIRONMENT`."""
+    return [sys.executable, "-P", "-s", "-m", module, *arguments]
 
 
 async def extract(
@@ -245,12 +249,12 @@ async def _fed(feed: Feed, module: str, arguments: Sequence[str], stdin: int, pa
 
 async def _run(module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()) -> _Done:
     return await trio.run_process(
-        [*_COMMAND, module, *arguments],
+        child_command(module, *arguments),
         stdin=stdin,
         capture_stdout=True,
         capture_stderr=True,
         check=False,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
         pass_fds=passed,
         start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
         deliver_cancel=_kill,
@@ -271,11 +275,11 @@ def _last_words(stderr: bytes, status: int) -> str:
 async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
     with _as_file(write(order)) as stdin:
         process = await trio.lowlevel.open_process(
-            [*_COMMAND, "daemon.archives.pack"],
+            child_command("daemon.archives.pack"),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
             start_new_session=True,
         )
     assert isinstance(process.stdout, trio.lowlevel.FdStream)

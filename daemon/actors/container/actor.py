@@ -33,6 +33,7 @@ from daemon.actors.container.resuming import RESUME
 from daemon.actors.container.settling import DEFEATED, FAILS, SETTLED
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.container.states import State
+from daemon.actors.container.visits import Visits
 from daemon.actors.mailbox import Event, Mailbox, Request
 from daemon.actors.published import Cell
 from daemon.errors import EngineError, InvalidParameter, NotFound, Unavailable
@@ -57,6 +58,7 @@ class Container:
     mailbox: Mailbox
     cell: Cell[ContainerSnapshot]
     stages: Stages = attrs.field(factory=Stages, init=False)
+    visits: Visits = attrs.field(factory=Visits, init=False)
     owed: tuple[EventDraft, ...] = attrs.field(default=(), init=False)
 
     @property
@@ -104,7 +106,13 @@ class ContainerActor:
         try:
             async with trio.open_nursery() as tasks:
                 self._effects = Effects(
-                    container.cell, container.mailbox, self.host, tasks, self.runtimes, self.now_ns
+                    container.cell,
+                    container.mailbox,
+                    self.host,
+                    tasks,
+                    self.runtimes,
+                    self.now_ns,
+                    container.visits,
                 )
                 if container.owed:
                     self._effects.remind()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from daemon.actors.container.visits import Visitor
 from daemon.actors.mailbox import Command, Promise
 from daemon.model import EndpointConfig, HostConfig
 from daemon.runtimes.attach import AttachSession
@@ -151,6 +152,18 @@ class Resize(Command[None]):
 
     height: int
     width: int
+
+
+@attrs.frozen
+class Visit(Command[None]):
+    """Let somebody use the root filesystem, until `visitor` leaves; answered once that is so."""
+
+    visitor: Visitor
+
+
+@attrs.frozen
+class Export(Visit):
+    """Let somebody use it to export it whole."""
 
 
 @attrs.frozen

@@ -17,12 +17,13 @@ import trio
 
 from daemon.actors.container.attachments import NOWHERE
 from daemon.actors.container.backoff import BackOff
-from daemon.actors.container.commands import Remove
+from daemon.actors.container.commands import ForceRemove, Remove
 from daemon.actors.container.freezing import Freezing
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.lifecycle import Effect
 from daemon.actors.container.memberships import Memberships
 from daemon.actors.container.probing import Probing
+from daemon.actors.container.refusals import refusal
 from daemon.actors.container.reports import (
     CleanedUp,
     Deleted,
@@ -41,6 +42,7 @@ from daemon.actors.container.signals import grace_seconds, signal_of
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.container.states import State
 from daemon.actors.container.updates import Updates
+from daemon.actors.container.visits import Visits
 from daemon.actors.mailbox import Event, Mailbox
 from daemon.actors.published import Cell
 from daemon.actors.seeing_out import seen_out, unless
@@ -67,6 +69,7 @@ class Effects:
     tasks: trio.Nursery
     runtimes: Callable[[], RuntimeTable]
     now_ns: Callable[[], int]
+    visits: Visits = attrs.field(factory=Visits)
     _sessions: Sessions = attrs.field(init=False)
     _launch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _back_off: BackOff = attrs.field(init=False)
@@ -102,6 +105,9 @@ class Effects:
             Effect.BACK_OFF: self._back_off.begin,
             Effect.END_BACK_OFF: self._back_off.end,
             Effect.DELETE: self._start_delete,
+            Effect.ADMIT: lambda message: self.visits.admit(message.visitor),
+            Effect.CUT_OFF: lambda _: self.visits.cut_off(),
+            Effect.HURRY: self._hurry,
             Effect.OPEN_SESSION: lambda _: self._open_session(),
             Effect.RESIZE: lambda message: self.host.resize(self._record, message.height, message.width),
             Effect.UPDATE: self._updates.begin,
@@ -234,11 +240,18 @@ class Effects:
         except EngineError as error:
             LOG.info("not removed by itself", container=self._record.id, reason=str(error))
 
+    def _hurry(self, message: ForceRemove) -> None:
+        if not self.visits:
+            now = self.cell.current
+            raise refusal(now.state, message, container_id=now.id, name=now.record.name)
+        self.visits.cut_off()
+
     def _start_delete(self, _: object) -> None:
         self.tasks.start_soon(self._delete)
 
     async def _delete(self) -> None:
         report: Event = Deleted()
+        await self.visits.over()
         try:
             await self.host.delete(self._record)
         except EngineError as error:

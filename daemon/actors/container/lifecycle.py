@@ -17,6 +17,7 @@ from daemon.actors.container.commands import (
     Attach,
     Connect,
     Disconnect,
+    Export,
     ForceRemove,
     Kill,
     Note,
@@ -32,6 +33,7 @@ from daemon.actors.container.commands import (
     Stop,
     Unpause,
     Update,
+    Visit,
 )
 from daemon.actors.container.reports import (
     CleanedUp,
@@ -64,6 +66,7 @@ from daemon.actors.container.states import (
     LAUNCHING,
     PERMANENT,
     UPDATABLE,
+    VISITABLE,
     State,
 )
 from daemon.actors.mailbox import Command, Event
@@ -88,7 +91,10 @@ class Effect(enum.Enum):
     AUTO_REMOVE = enum.auto()  # if the container is to be removed by itself
     BACK_OFF = enum.auto()  # wait, then start again
     END_BACK_OFF = enum.auto()
-    DELETE = enum.auto()
+    DELETE = enum.auto()  # once the last visitor has left
+    ADMIT = enum.auto()  # a visitor
+    CUT_OFF = enum.auto()  # the visitors
+    HURRY = enum.auto()  # the same, if it is they whom a removal waits for
     OPEN_SESSION = enum.auto()
     RESIZE = enum.auto()
     UPDATE = enum.auto()  # what runs, then the record
@@ -185,12 +191,13 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_go((S.RESTARTING,), Stop, S.EXITED, E.END_BACK_OFF),
     **_go((S.RESTARTING,), Kill, S.EXITED, E.END_BACK_OFF),
     **_go((S.RESTARTING,), Restart, S.STARTING, E.END_BACK_OFF, E.LAUNCH),
-    **_go((S.RESTARTING,), ForceRemove, S.REMOVING, E.END_BACK_OFF, E.DELETE),
+    **_go((S.RESTARTING,), ForceRemove, S.REMOVING, E.END_BACK_OFF, E.CUT_OFF, E.DELETE),
     **_stay(BETWEEN_RUNS, Signal),  # there is no process; one that would end it is a `Kill` (`restarting`)
 
     # removing
     **_go((*AT_REST, S.DEAD), Remove, S.REMOVING, E.DELETE),
-    **_go((*AT_REST, S.DEAD), ForceRemove, S.REMOVING, E.DELETE),
+    **_go((*AT_REST, S.DEAD), ForceRemove, S.REMOVING, E.CUT_OFF, E.DELETE),
+    **_stay((S.REMOVING,), ForceRemove, E.HURRY),
     **_stay(CLEARING, Remove, E.POSTPONE),
     **_stay(CLEARING, ForceRemove, E.POSTPONE),
     **_go((S.REMOVING,), Deleted, S.REMOVED),
@@ -220,6 +227,8 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay(LAUNCHING, Disconnected, E.POSTPONE),
     **_stay((*UPDATABLE, *LAUNCHING), Updating),
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
+    **_stay(VISITABLE, Visit, E.ADMIT),
+    **_stay(VISITABLE, Export, E.ADMIT),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),
 })

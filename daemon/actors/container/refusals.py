@@ -13,6 +13,7 @@ from typing import Any, Final
 from daemon.actors.container.commands import (
     Connect,
     Disconnect,
+    Export,
     ForceRemove,
     Kill,
     Pause,
@@ -24,6 +25,7 @@ from daemon.actors.container.commands import (
     Stop,
     Unpause,
     Update,
+    Visit,
 )
 from daemon.actors.container.reports import Connected, Disconnected, Updated, Updating
 from daemon.actors.container.states import BETWEEN_RUNS, State
@@ -55,6 +57,10 @@ CANNOT_UPDATE: Final = (
     Conflict,
     'Cannot update container {id}: container is marked for removal and cannot be "update"',
 )
+CANNOT_BE_VISITED: Final = (
+    Conflict,
+    "container {id} is marked for removal: its files cannot be used any more",
+)
 RESTARTING: Final = (Conflict, "Container {id} is restarting, wait until the container is running")
 
 BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingProxyType(
@@ -71,6 +77,8 @@ BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingPro
             'cannot remove container "{name}": container is paused and must be unpaused first',
         ),
         (Remove, State.REMOVING): UNDER_REMOVAL,
+        (Export, State.REMOVING): (Conflict, "You cannot export container {id} which is being removed"),
+        (Export, State.DEAD): (Conflict, "You cannot export container {id} which is Dead"),
         **{(Pause, state): RESTARTING for state in BETWEEN_RUNS},
         **{(Remove, state): STILL_RESTARTING for state in BETWEEN_RUNS},
     }
@@ -87,6 +95,7 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
         Resize: NOT_RUNNING,
         Remove: STILL_RUNNING,
         ForceRemove: UNDER_REMOVAL,
+        Visit: CANNOT_BE_VISITED,
         Update: CANNOT_UPDATE,
         Updating: CANNOT_UPDATE,
         Updated: CANNOT_UPDATE,

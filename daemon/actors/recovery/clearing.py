@@ -14,8 +14,10 @@ import orjson
 import structlog
 import trio
 
+from daemon.actors.container.states import State
 from daemon.actors.exec.host import ExecHost
 from daemon.actors.recovery.known import ID, Known
+from daemon.errors import EngineError
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
 from daemon.runtimes.cgroups import remove_cgroup
@@ -34,9 +36,21 @@ async def clear_up(layout: Layout, graph_driver: GraphDriver, execs: ExecHost, k
     sessions = {*known.spared, *(found.id for found in known.running_execs)}
     await trio.to_thread.run_sync(_clear_runs, layout, containers)
     await graph_driver.prune(containers)
+    await _unmount_visited(graph_driver, known)
     await trio.to_thread.run_sync(_clear_directories, layout.containers, containers)
     await execs.prune(sessions)
     reached("recover-pruned")
+
+
+async def _unmount_visited(graph_driver: GraphDriver, known: Known) -> None:
+    """Unmount what was mounted for a copy only; what has run is unmounted by its own clearing up."""
+    for found in known.containers:
+        if found.state is not State.CONFIGURED:
+            continue
+        try:
+            await graph_driver.unmount(found.record.id)
+        except EngineError as error:
+            LOG.error("it stays mounted", container=found.record.id, reason=str(error))
 
 
 def _clear_runs(layout: Layout, known: Collection[str]) -> None:

@@ -19,11 +19,7 @@ routes = Blueprint("absent", __name__)
 
 ABSENT: Final = (
     ("GET", "/containers/<name>/changes", "listing a container's changes"),
-    ("GET", "/containers/<name>/export", "exporting a container"),
     ("GET", "/containers/<name>/stats", "container statistics"),
-    ("HEAD", "/containers/<name>/archive", "copying from and to containers"),
-    ("GET", "/containers/<name>/archive", "copying from and to containers"),
-    ("PUT", "/containers/<name>/archive", "copying from and to containers"),
     ("GET", "/containers/<name>/checkpoints", "checkpoints"),
     ("POST", "/containers/<name>/checkpoints", "checkpoints"),
     ("DELETE", "/containers/<name>/checkpoints/<checkpoint>", "checkpoints"),

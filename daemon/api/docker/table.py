@@ -8,6 +8,7 @@ from quart import Blueprint
 
 from daemon.api.docker import (
     absent,
+    archives,
     attach,
     configuration,
     containers,
@@ -34,6 +35,7 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     events.routes,
     containers.routes,
     lifecycle.routes,
+    archives.routes,
     memberships.routes,
     networks.routes,
     exec.routes,

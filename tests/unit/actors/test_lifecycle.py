@@ -17,6 +17,7 @@ from daemon.actors.container.resuming import DURABLE, RESUME
 from daemon.actors.container.settling import DEFEATED, FAILS, SETTLED
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import PERMANENT, State
+from daemon.actors.container.visits import Visitor
 from daemon.actors.mailbox import Command, Event
 from daemon.errors import Conflict, Failed, NotModified
 from daemon.model import EndpointConfig, HostConfig
@@ -53,6 +54,8 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     commands.Update: commands.Update(HostConfig(), host_facts()),
     commands.Connect: commands.Connect("web", EndpointConfig()),
     commands.Disconnect: commands.Disconnect("web"),
+    commands.Visit: commands.Visit(Visitor()),
+    commands.Export: commands.Export(Visitor()),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP, Effect.OBEY)  # only recovery has them

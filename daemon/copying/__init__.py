@@ -1,0 +1,1 @@
+"""Copying files from and to containers, by confined children that see what the container sees."""
