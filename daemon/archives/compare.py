@@ -1,4 +1,4 @@
-"""The child that compares two trees: `python -m daemon.archives.compare < ORDER`.
+"""The child that compares two trees.
 
 A file is the same if its metadata is, content is not looked at: that is how layers of drivers without a
 native difference are told apart.  Answer, on stdout: a list of [path, kind], directories before what is in
@@ -20,7 +20,6 @@ from typing import Final
 
 from daemon.archives.changes import Kind
 from daemon.archives.confinement import confine
-from daemon.archives.errors import run
 from daemon.archives.orders import CompareOrder
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -126,7 +125,3 @@ def main() -> None:
         confine(order.upper)
         comparison.compare(lower, upper)
     json.dump([comparison.changes, comparison.size_bytes], sys.stdout)
-
-
-if __name__ == "__main__":
-    run(main)

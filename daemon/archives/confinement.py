@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MEMORY_LIMIT_BYTES: Final = 2 << 30
 CPU_LIMIT_SECONDS: Final = 600

@@ -6,9 +6,13 @@ A child that gives up writes one line to stderr.  Its exit status says whose fau
 from __future__ import annotations
 
 import errno
+import os
 import sys
-from collections.abc import Callable
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, NoReturn
 
 ARCHIVE_AT_FAULT: Final = 1
 HOST_AT_FAULT: Final = 74  # EX_IOERR of sysexits.h
@@ -21,19 +25,18 @@ class BadArchive(Exception):
     """The archive is broken or asks for something no image may ask for."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None]) -> NoReturn:
     """Run a child's `main`; whatever a hostile archive sets off ends as one line, never as a traceback."""
+    line, status = "", 0
     try:
         main()
         sys.stdout.flush()
     except BadArchive as error:
-        _end(f"{error}", ARCHIVE_AT_FAULT)
+        line, status = f"{error}", ARCHIVE_AT_FAULT
     except OSError as error:
-        _end(f"{error}", HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT)
+        line, status = f"{error}", HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT
     except Exception as error:
-        _end(f"{type(error).__name__}: {error}", ARCHIVE_AT_FAULT)
-
-
-def _end(line: str, status: int) -> None:
+        line, status = f"{type(error).__name__}: {error}", ARCHIVE_AT_FAULT
     sys.stderr.write(line)
-    sys.exit(status)
+    sys.stderr.flush()
+    os._exit(status)  # at once, whatever threads still do

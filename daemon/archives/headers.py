@@ -14,10 +14,9 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from daemon.archives.entry import HARD_LINK, XATTR_RECORD, Entry
+from daemon.archives.entry import BLOCK_BYTES, HARD_LINK, XATTR_RECORD, Entry
+from daemon.archives.numbers import NANOSECONDS
 
-BLOCK_BYTES: Final = 512
-NANOSECONDS: Final = 1_000_000_000
 END: Final = bytes(2 * BLOCK_BYTES)
 _NAME_BYTES: Final = 100
 _SMALL: Final = 0o7777777

@@ -9,18 +9,14 @@ from __future__ import annotations
 from daemon.archives.errors import BadArchive
 
 
-def relative(name: str) -> bytes:
-    """Return `name` as bytes without a leading slash; empty for the root itself.
+def relative(name: bytes) -> bytes:
+    """Return `name` without slashes at either end or in a row; empty for the root itself.
 
     Raises:
         BadArchive: it climbs, or could not be a file's name.
 
     """
-    try:
-        raw = name.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise BadArchive(f"invalid name {name!a}") from None
-    parts = [part for part in raw.split(b"/") if part not in {b"", b"."}]
-    if b".." in parts or b"\0" in raw:
+    parts = [part for part in name.split(b"/") if part and part != b"."]
+    if b".." in parts or b"\0" in name:
         raise BadArchive(f"invalid name {name!a}: it leads outside the archive")
     return b"/".join(parts)

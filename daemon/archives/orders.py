@@ -1,67 +1,67 @@
-"""What the engine asks of its children, as JSON on their command lines.
+"""What the engine asks of its children.
 
-Both sides use these values; children must start fast, so nothing here needs attrs.
+Those that unpack start many at a time and must start fast: they are told by plain words on their command
+lines.  The others read JSON from their stdin.
 """
 
 from __future__ import annotations
 
 import enum
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from daemon.archives import placing
 
 
 class Whiteouts(enum.Enum):
     """What a name like `.wh.x`, by which a layer says that `x` is deleted, stands for in a tree."""
 
-    OVERLAYFS = "overlayfs"  # a character device 0:0, or the attribute of an opaque directory
-    APPLIED = "applied"  # nothing is left of it: the tree holds the lower layers' files, and `x` is deleted
-    ORDINARY = "ordinary"  # it is a file's name like any other
+    OVERLAYFS = placing.OVERLAYFS
+    APPLIED = placing.APPLIED
+    ORDINARY = placing.ORDINARY
 
 
 class ExtractOrder(NamedTuple):
-    """Unpack into `into` within `root`; `owner` (uid, gid) gets everything, if given.
-
-    With `keep_kinds` no directory is replaced by something else, and nothing else by a directory.
-    `news` is where a growing file's size is told, a file descriptor.
-    """
+    """Unpack into the directory `into` of `root`; `daemon.archives.placing` says how."""
 
     root: str
-    whiteouts: Whiteouts = Whiteouts.OVERLAYFS
-    into: str = ""
-    keep_kinds: bool = False
-    owner: tuple[int, int] | None = None
-    news: int | None = None
+    whiteouts: Whiteouts
+    into: str
+    keep_kinds: bool
+    owner: tuple[int, int] | None
+    hashed: bool
 
-    @classmethod
-    def read(cls, text: str) -> ExtractOrder:
-        """Return what `write` was given."""
-        fields = json.loads(text)
-        owner = tuple(fields["owner"]) if fields["owner"] else None
-        return cls(**fields | {"whiteouts": Whiteouts(fields["whiteouts"]), "owner": owner})
+    def arguments(self, news: int | None) -> tuple[str, ...]:
+        """Return it as words; `news` is where the size of a growing file is told, a file descriptor."""
+        return (
+            self.root,
+            "" if news is None else str(news),
+            "hashed" if self.hashed else "",
+            self.whiteouts.value,
+            self.into,
+            "keep" if self.keep_kinds else "",
+            ":".join(map(str, self.owner or ())),
+        )
 
 
 class SplitOrder(NamedTuple):
-    """Put every file of an image archive into `directory`; `news` as above."""
+    """Put every file of an image archive into `directory`."""
 
     directory: str
-    news: int | None = None
 
-    @classmethod
-    def read(cls, text: str) -> SplitOrder:
-        """Return what `write` was given."""
-        return cls(**json.loads(text))
+    def arguments(self, news: int | None) -> tuple[str, ...]:
+        """Return it as words; `news` as above."""
+        return (self.directory, "" if news is None else str(news))
 
 
 class DigestOrder(NamedTuple):
-    """Say what the digest of the uncompressed file is; `root` is where that is done, `news` as above."""
+    """Say what the digest of the uncompressed file is; `root` is where that is done."""
 
     root: str
-    news: int | None = None
 
-    @classmethod
-    def read(cls, text: str) -> DigestOrder:
-        """Return what `write` was given."""
-        return cls(**json.loads(text))
+    def arguments(self, news: int | None) -> tuple[str, ...]:
+        """Return it as words; `news` as above."""
+        return (self.root, "" if news is None else str(news))
 
 
 class PackOrder(NamedTuple):
@@ -114,7 +114,6 @@ class StackOrder(NamedTuple):
         return cls(tuple(fields["lowers"]), fields["upper"])
 
 
-def write(order: NamedTuple) -> str:
-    """Return an order as an argument."""
-    fields: dict[str, Any] = order._asdict()
-    return json.dumps(fields, default=lambda member: member.value)
+def write(order: PackOrder | CompareOrder | StackOrder) -> str:
+    """Return an order as its child's `read` takes it."""
+    return json.dumps(order._asdict(), default=lambda member: member.value)

@@ -1,4 +1,4 @@
-"""The child that packs a tree: `python -m daemon.archives.pack ORDER > tar`.
+"""The child that packs a tree; the tar is its stdout.
 
 It changes its root to the tree and then opens every file by its name in a directory that it holds open, and
 never through a link.  So a container that swaps its files meanwhile gets odd tars of its own files only.
@@ -21,7 +21,7 @@ from typing import Final
 
 from daemon.archives.confinement import confine, grant_cpu
 from daemon.archives.entry import HARD_LINK, Entry
-from daemon.archives.errors import BadArchive, run
+from daemon.archives.errors import BadArchive
 from daemon.archives.headers import END, header, padding
 from daemon.archives.names import relative
 from daemon.archives.orders import PackOrder, Whiteouts
@@ -97,9 +97,9 @@ def _wanted(order: PackOrder) -> Branch | None:
         return None
     root = Branch()
     for path in order.chosen:
-        root.grow(relative(path))
+        root.grow(relative(os.fsencode(path)))
     for path in order.deleted:
-        parent, _, name = relative(path).rpartition(b"/")
+        parent, _, name = relative(os.fsencode(path)).rpartition(b"/")
         root.grow(parent).deleted.add(name)
     return root
 
@@ -109,7 +109,7 @@ class Packer:
 
     def __init__(self, order: PackOrder, output: Output) -> None:
         self._order, self._output = order, output
-        self._closed = {relative(path) for path in order.closed}
+        self._closed = {relative(os.fsencode(path)) for path in order.closed}
         self._links: dict[tuple[int, int], bytes] = {}
         self._work_bytes = 0
 
@@ -121,7 +121,7 @@ class Packer:
             OSError: something cannot be read.
 
         """
-        path = b"/" + relative(self._order.path)
+        path = b"/" + relative(os.fsencode(self._order.path))
         top = None if self._order.top is None else os.fsencode(self._order.top)
         if stat.S_ISDIR(os.lstat(path).st_mode):
             with _opened(path, _DIRECTORY) as directory:
@@ -159,7 +159,7 @@ class Packer:
 
     def _put_directory(self, directory: int, name: bytes) -> None:
         found = os.fstat(directory)
-        self._put_header(_entry(found, name, _xattrs(directory)))
+        self._put_header(_entry(found, name, xattrs=_xattrs(directory)))
         if self._order.whiteouts is Whiteouts.OVERLAYFS:
             attributes = os.listxattr(directory)
             if _REDIRECT in attributes:
@@ -178,12 +178,11 @@ class Packer:
             raise BadArchive(f"a layer cannot hold {called!a}: such names are its signs for deleted files")
         first = self._links.get((found.st_dev, found.st_ino))
         if first is not None:
-            self._put_header(_entry(found, called)._replace(kind=HARD_LINK, size=0, target=first))
+            self._put_header(_link(found, called, first))
         elif stat.S_ISREG(found.st_mode):
             self._put_file(parent, name, called)
         elif stat.S_ISLNK(found.st_mode):
-            target = os.readlink(name, dir_fd=parent)
-            self._put_linked(found, _entry(found, called)._replace(target=target))
+            self._put_linked(found, _entry(found, called, target=os.readlink(name, dir_fd=parent)))
         elif not stat.S_ISSOCK(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             self._put_linked(found, _entry(found, called))
 
@@ -192,7 +191,7 @@ class Packer:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
                 raise _Vanished
-            self._put_linked(found, _entry(found, called, _xattrs(file)))
+            self._put_linked(found, _entry(found, called, xattrs=_xattrs(file)))
             self._output.add_file(file, found.st_size)
             self._output.add(padding(found.st_size))
             self._work_bytes += found.st_size
@@ -236,19 +235,24 @@ def _stat(name: bytes, parent: int) -> os.stat_result:
         raise _Vanished from None
 
 
-def _entry(found: os.stat_result, name: bytes, xattrs: tuple[tuple[str, bytes], ...] = ()) -> Entry:
+def _entry(
+    found: os.stat_result,
+    name: bytes,
+    *,
+    target: bytes = b"",
+    xattrs: tuple[tuple[str, bytes], ...] = (),
+) -> Entry:
     kind = stat.S_IFMT(found.st_mode)
-    return Entry(
-        name,
-        kind,
-        stat.S_IMODE(found.st_mode),
-        found.st_uid,
-        found.st_gid,
-        found.st_mtime_ns,
-        found.st_size if kind == stat.S_IFREG else 0,
-        device=found.st_rdev,
-        xattrs=xattrs,
-    )
+    size = found.st_size if kind == stat.S_IFREG else 0
+    mode = stat.S_IMODE(found.st_mode)
+    owner = found.st_uid, found.st_gid
+    return Entry(name, kind, mode, *owner, found.st_mtime_ns, size, target, found.st_rdev, xattrs)
+
+
+def _link(found: os.stat_result, name: bytes, first: bytes) -> Entry:
+    entry = _entry(found, name, target=first)
+    entry.kind, entry.size = HARD_LINK, 0
+    return entry
 
 
 def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
@@ -277,7 +281,3 @@ def pack(order: PackOrder) -> None:
 def main() -> None:
     """Pack as stdin says."""
     pack(PackOrder.read(sys.stdin.read()))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import isal
 import trio
 
 from daemon.archives.changes import Change, Kind
@@ -47,9 +48,13 @@ PIPE_BYTES: Final = 1 << 20
 EMPTY: Final = Path("/proc/self/fdinfo")  # nobody can put anything there: the root of who needs no file
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 _ERROR_LIMIT_CHARACTERS: Final = 2000
-ENVIRONMENT: Final = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
+_LIBRARIES: Final = Path(isal.__file__).parents[1]
+ENVIRONMENT: Final = {
+    "PYTHONPATH": f"{_PACKAGE_ROOT}:{_LIBRARIES}",
+    "PYTHONUTF8": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+_INTERPRETER: Final = (sys.executable, "-P", "-s", "-S")  # `site` takes longer than all the rest
 _Done = subprocess.CompletedProcess[bytes]
 
 
@@ -79,7 +84,7 @@ class Archive:
 
 def child_command(module: str, *arguments: str) -> list[str]:
     """Return the command line of a child; its environment is to be `ENVIRONMENT`."""
-    return [sys.executable, "-P", "-s", "-m", module, *arguments]
+    return [*_INTERPRETER, "-m", module, *arguments]
 
 
 async def extract(
@@ -90,11 +95,13 @@ async def extract(
     into: str = "",
     keep_kinds: bool = False,
     owner: tuple[int, int] | None = None,
+    hashed: bool = True,
 ) -> Extracted:
     """Unpack a tar, compressed or not, into the directory `into` of `root`, which no name in it can leave.
 
     For `Whiteouts.OVERLAYFS` the directory must be empty.  `owner` (uid, gid) gets everything, if given; with
-    `keep_kinds` no directory is replaced by something else, and nothing else by a directory.
+    `keep_kinds` no directory is replaced by something else, and nothing else by a directory.  Unless it is to
+    be `hashed`, the diff ID in the answer is empty.
 
     Raises:
         InvalidParameter: it is not a tar that could be unpacked; the text says why.
@@ -102,8 +109,8 @@ async def extract(
         EngineError: what a growing file was broken off with.
 
     """
-    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner)
-    return Extracted(**await _read("daemon.archives.extract", archived, order))
+    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner, hashed)
+    return Extracted(**await _read("extract", archived, order))
 
 
 async def diff_id_of(archived: Archived) -> str:
@@ -114,7 +121,7 @@ async def diff_id_of(archived: Archived) -> str:
         EngineError: what a growing file was broken off with.
 
     """
-    return str(await _read("daemon.archives.digest", archived, DigestOrder(str(EMPTY))))
+    return str(await _read("digest", archived, DigestOrder(str(EMPTY))))
 
 
 async def split(archive: Archived, directory: Path) -> Archive:
@@ -125,7 +132,7 @@ async def split(archive: Archived, directory: Path) -> Archive:
         Failed: the disk is full, or broken.
 
     """
-    answer = await _read("daemon.archives.split", archive, SplitOrder(str(directory)))
+    answer = await _read("split", archive, SplitOrder(str(directory)))
     files = {
         name: Member(directory / found["number"], found["size_bytes"], found["digest"])
         for name, found in answer["files"].items()
@@ -203,7 +210,7 @@ def _both(lower: Path | None, upper: Path) -> CompareOrder:
 
 async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[tuple[Change, ...], int]:
     with _as_file(write(order)) as stdin:
-        done = await _run(f"daemon.archives.{module}", (), stdin)
+        done = await _run(module, (), stdin)
     if done.returncode != 0:
         raise Failed(f"cannot compare layers: {_last_words(done.stderr, done.returncode)}")
     changes, size_bytes = await trio.to_thread.run_sync(json.loads, done.stdout)
@@ -212,7 +219,7 @@ async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[t
 
 async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder | DigestOrder) -> Any:
     async with supplied(archived) as (stdin, news, feed):
-        arguments = (write(order._replace(news=news)),)
+        arguments = order.arguments(news)
         passed = () if news is None else (news,)
         done = await _fed(feed, module, arguments, stdin, passed)
     if done.returncode == 0:
@@ -247,9 +254,14 @@ async def _fed(feed: Feed, module: str, arguments: Sequence[str], stdin: int, pa
     return done
 
 
+def _command(child: str) -> list[str]:
+    code = f"from daemon.archives.errors import run; from daemon.archives.{child} import main; run(main)"
+    return [*_INTERPRETER, "-c", code]
+
+
 async def _run(module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()) -> _Done:
     return await trio.run_process(
-        child_command(module, *arguments),
+        [*_command(module), *arguments],
         stdin=stdin,
         capture_stdout=True,
         capture_stderr=True,
@@ -275,7 +287,7 @@ def _last_words(stderr: bytes, status: int) -> str:
 async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
     with _as_file(write(order)) as stdin:
         process = await trio.lowlevel.open_process(
-            child_command("daemon.archives.pack"),
+            _command("pack"),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import os
 import struct
-from typing import Any, Final
 
 from daemon.archives.confinement import grant_cpu
 from daemon.archives.errors import BadArchive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 COMPLETE: Final = 1 << 63
 NEWS: Final = struct.Struct("<Q")

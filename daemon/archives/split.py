@@ -1,4 +1,4 @@
-"""The child that takes an image archive apart: `python -m daemon.archives.split ORDER < archive`.
+"""The child that takes an image archive apart.
 
 Each regular file becomes DIRECTORY/<number>; its name in the archive is only ever a key in the answer.  So
 no name, link or path in a manifest can lead anywhere: names are looked up, never opened.
@@ -7,42 +7,33 @@ Answer, on stdout: {"files": {name: {"number", "size_bytes", "digest"}}, "links"
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
+import stat
 import sys
-import tarfile
-from typing import IO, Any, Final
 
 from daemon.archives.confinement import confine
-from daemon.archives.errors import BadArchive, run
+from daemon.archives.decoding import decoder
+from daemon.archives.entry import HARD_LINK
+from daemon.archives.errors import BadArchive
+from daemon.archives.flow import Flow, Hasher
 from daemon.archives.names import relative
-from daemon.archives.orders import SplitOrder
+from daemon.archives.reading import TarReader
 from daemon.archives.source import Source
-from daemon.archives.tarstream import HashedReader, copy, members, opened, plain
+from daemon.archives.tree import write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from daemon.archives.entry import Entry
 
 MEMBER_LIMIT: Final = 65536
 NAMES_LIMIT_BYTES: Final = 16 << 20
 
 
-class _Tee:
-    """Reads a member and hashes what it reads."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source, self._hash = source, hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        chunk = self._source.read(size)
-        self._hash.update(chunk)
-        return chunk
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
-
-
-def split(archive: tarfile.TarFile) -> dict[str, Any]:
+def split(archive: TarReader) -> dict[str, Any]:
     """Write every regular file under a number and return what was where.
 
     Raises:
@@ -52,45 +43,43 @@ def split(archive: tarfile.TarFile) -> dict[str, Any]:
     files: dict[str, Any] = {}
     links: dict[str, str] = {}
     names_bytes = 0
-    for number, member in enumerate(members(archive)):
-        names_bytes += len(member.name) + len(member.linkname)
+    for number, entry in enumerate(archive):
+        names_bytes += len(entry.name) + len(entry.target)
         if number >= MEMBER_LIMIT or names_bytes > NAMES_LIMIT_BYTES:
             raise BadArchive("the archive has too many members")
-        name = os.fsdecode(relative(member.name))
-        if member.issparse():  # a few bytes could fill the disk
+        name = os.fsdecode(entry.name)
+        if entry.extents is not None:  # a few bytes could fill the disk
             raise BadArchive(f"{name!a} is a sparse file")
-        if member.isreg():
+        if entry.kind == stat.S_IFREG:
             links.pop(name, None)
-            files[name] = _write(archive, member, str(number))
-        elif member.issym():
-            links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
-        elif member.islnk():
-            links[name] = os.fsdecode(relative(member.linkname))
+            files[name] = _write(archive, entry, str(number))
+        elif entry.kind == stat.S_IFLNK:
+            target = os.fsdecode(entry.target)
+            links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        elif entry.kind == HARD_LINK:
+            links[name] = os.fsdecode(relative(entry.target))
     return {"files": files, "links": links}
 
 
-def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> dict[str, Any]:
-    source = archive.extractfile(member)
-    assert source is not None
-    tee = _Tee(source)
+def _write(archive: TarReader, entry: Entry, path: str) -> dict[str, Any]:
+    hasher = Hasher()
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        copy(tee, target, member.size)
+        for piece in archive.pieces():
+            hasher.put(piece)
+            write(target, piece)
     finally:
         os.close(target)
-    return {"number": path, "size_bytes": member.size, "digest": tee.digest}
+    return {"number": path, "size_bytes": entry.size, "digest": hasher.digest()}
 
 
 def main() -> None:
     """Take stdin apart as the command line says."""
-    order = SplitOrder.read(sys.argv[1])
-    source = HashedReader(plain(Source(0, order.news)))
-    confine(order.directory)
-    with opened(source) as archive:
-        found = split(archive)
-    source.drain()  # a checksum at the end of the compressed stream is only looked at by reading on
+    directory, news = sys.argv[1:]
+    read = decoder(Source(0, int(news) if news else None))
+    Hasher().digest()  # so that all it needs has been loaded
+    confine(directory)
+    flow = Flow(read)
+    found = split(TarReader(flow.next))
+    flow.drain()
     sys.stdout.write(json.dumps(found))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -22,7 +22,6 @@ from typing import NamedTuple
 from daemon.archives.changes import Kind
 from daemon.archives.compare import DIRECTORY, capability, is_same, opened
 from daemon.archives.confinement import confine
-from daemon.archives.errors import run
 from daemon.archives.orders import StackOrder
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE_ATTRIBUTE, is_whiteout
 
@@ -138,7 +137,3 @@ def main() -> None:
         confine(order.upper)
         comparison.compare(lowers, upper)
     json.dump([comparison.changes, 0], sys.stdout)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -13,28 +13,31 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Final
 
 from daemon.archives.entry import HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.names import relative
-from daemon.archives.orders import ExtractOrder, Whiteouts
+from daemon.archives.placing import ORDINARY, OVERLAYFS, Placing
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE, OPAQUE_ATTRIBUTE, PRIVATE, WHITEOUT, is_whiteout
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Final
+
+    Pieces = Iterable[memoryview]
+
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-Pieces = Iterable[bytes | memoryview]
 
 
 class Tree:
-    """What is unpacked into the directory `order.into` of the current root."""
+    """What is unpacked into the current root, as `placing` says."""
 
-    def __init__(self, order: ExtractOrder) -> None:
-        self._order = order
-        self._top = b"/" + relative(order.into)
+    def __init__(self, placing: Placing) -> None:
+        self._placing = placing
+        self._top = b"/" + relative(os.fsencode(placing.into))
         # Where a layer is unpacked for overlayfs nothing else ever was, so files belong to root at first.
-        self._is_fresh = order.whiteouts is Whiteouts.OVERLAYFS
+        self._is_fresh = placing.whiteouts == OVERLAYFS
         self.size_bytes = 0
         self._made: set[bytes] = set()
         self._directories: dict[bytes, Entry] = {}
@@ -50,13 +53,13 @@ class Tree:
         """
         path = os.path.join(self._top, entry.name) if entry.name else self._top
         parent, _, name = path.rpartition(b"/")
-        if name.startswith(WHITEOUT) and self._order.whiteouts is not Whiteouts.ORDINARY:
+        if name.startswith(WHITEOUT) and self._placing.whiteouts != ORDINARY:
             self._make_parents(parent)
             self._delete(parent, name)
             return
         if not entry.name and self._is_root_done(entry):
             return
-        if self._order.keep_kinds:
+        if self._placing.keep_kinds:
             _refuse_another_kind(entry, path)
         if parent not in self._parents:
             self._make_parents(parent)
@@ -74,7 +77,7 @@ class Tree:
         """What is copied into a directory leaves the directory itself as it was."""
         if entry.kind != stat.S_IFDIR:
             raise BadArchive("the root must be a directory")
-        return self._order.whiteouts is Whiteouts.ORDINARY
+        return self._placing.whiteouts == ORDINARY
 
     def _make_parents(self, path: bytes) -> None:
         """Make the directories a member lies in; what a layer leaves out is 0755, as other engines do."""
@@ -97,7 +100,7 @@ class Tree:
         try:
             if entry.extents is None:
                 for piece in pieces:
-                    _write(target, piece)
+                    write(target, piece)
             else:
                 _write_extents(target, entry, pieces)
             self._dress_file(entry, target)
@@ -106,7 +109,7 @@ class Tree:
         self.size_bytes += entry.size
 
     def _dress_file(self, entry: Entry, target: int) -> None:
-        uid, gid = self._order.owner or (entry.uid, entry.gid)
+        uid, gid = self._placing.owner or (entry.uid, entry.gid)
         if uid or gid or not self._is_fresh:
             os.fchown(target, uid, gid)
         if entry.mode & 0o7000 or not self._is_fresh:  # the first three are lost at a change of owner
@@ -142,7 +145,7 @@ class Tree:
 
     def _make_hard_link(self, entry: Entry, path: bytes, _: Pieces) -> None:
         """Add a name for a file, which has been dressed already."""
-        target = os.path.join(self._top, relative(os.fsdecode(entry.target)))
+        target = os.path.join(self._top, relative(entry.target))
         if target == path:
             raise BadArchive(f"{entry.name!a} is a hard link to itself")
         try:
@@ -160,7 +163,7 @@ class Tree:
         self._dress(entry, path)
 
     def _dress(self, entry: Entry, path: bytes) -> None:
-        uid, gid = self._order.owner or (entry.uid, entry.gid)
+        uid, gid = self._placing.owner or (entry.uid, entry.gid)
         os.chown(path, uid, gid, follow_symlinks=False)
         if entry.kind != stat.S_IFLNK:
             os.chmod(path, entry.mode)
@@ -175,7 +178,7 @@ class Tree:
             return
         if name.startswith(PRIVATE):
             return
-        hidden = relative(os.fsdecode(name.removeprefix(WHITEOUT)))
+        hidden = relative(name.removeprefix(WHITEOUT))
         if not hidden:
             raise BadArchive(f"invalid whiteout {name!a}")
         path = parent + b"/" + hidden
@@ -210,17 +213,15 @@ class Tree:
         os.rmdir(path)
 
 
-_MAKERS: Final[Mapping[int, Callable[[Tree, Entry, bytes, Pieces], None]]] = MappingProxyType(
-    {
-        stat.S_IFREG: Tree._make_file,
-        stat.S_IFDIR: Tree._make_directory,
-        stat.S_IFLNK: Tree._make_symlink,
-        HARD_LINK: Tree._make_hard_link,
-        stat.S_IFCHR: Tree._make_node,
-        stat.S_IFBLK: Tree._make_node,
-        stat.S_IFIFO: Tree._make_node,
-    }
-)
+_MAKERS: Final[Mapping[int, Callable[[Tree, Entry, bytes, Pieces], None]]] = {
+    stat.S_IFREG: Tree._make_file,
+    stat.S_IFDIR: Tree._make_directory,
+    stat.S_IFLNK: Tree._make_symlink,
+    HARD_LINK: Tree._make_hard_link,
+    stat.S_IFCHR: Tree._make_node,
+    stat.S_IFBLK: Tree._make_node,
+    stat.S_IFIFO: Tree._make_node,
+}
 
 
 def _kind(path: bytes) -> int | None:
@@ -240,10 +241,11 @@ def _refuse_another_kind(entry: Entry, path: bytes) -> None:
     raise BadArchive(f'cannot overwrite {old} "{name}" with {new} "{name}"')
 
 
-def _write(target: int, piece: bytes | memoryview) -> None:
+def write(target: int, piece: memoryview) -> None:
+    """Write all of `piece`."""
     written = os.write(target, piece)
     while written < len(piece):
-        written += os.write(target, memoryview(piece)[written:])
+        written += os.write(target, piece[written:])
 
 
 def _write_extents(target: int, entry: Entry, pieces: Pieces) -> None:
@@ -254,8 +256,8 @@ def _write_extents(target: int, entry: Entry, pieces: Pieces) -> None:
         os.lseek(target, offset, os.SEEK_SET)
         left = length
         while left:
-            piece = piece or memoryview(next(supply))
-            _write(target, piece[:left])
+            piece = piece or next(supply)
+            write(target, piece[:left])
             left, piece = max(left - len(piece), 0), piece[left:]
     os.ftruncate(target, entry.size)
 

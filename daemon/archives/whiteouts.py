@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 WHITEOUT: Final = b".wh."
 OPAQUE: Final = b".wh..wh..opq"

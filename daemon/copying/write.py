@@ -11,10 +11,9 @@ import stat
 from collections.abc import Iterable
 from functools import partial
 
-import zstandard  # noqa: F401  behind `enter` there is nothing to import it from
-
+from daemon.archives import decoding
 from daemon.archives.extract import unpack
-from daemon.archives.orders import ExtractOrder, Whiteouts
+from daemon.archives.placing import ORDINARY, Placing
 from daemon.copying import paths
 from daemon.copying.child import Refused, Rest, read_link, serve
 from daemon.copying.orders import CopyOrder
@@ -27,8 +26,8 @@ def _write(order: CopyOrder, path: str) -> Rest:
     if os.statvfs(place).f_flag & os.ST_RDONLY:
         is_volume = is_within(place, (bind.target for bind in order.view.binds))
         raise Refused(f"{'mounted volume' if is_volume else 'container rootfs'} is marked read-only")
-    into = ExtractOrder("/", Whiteouts.ORDINARY, place, order.keep_kinds, order.owner)
-    return partial(unpack, into)
+    placing = Placing(ORDINARY, place, keep_kinds=order.keep_kinds, owner=order.owner)
+    return partial(unpack, "/", placing)
 
 
 def is_within(path: str, directories: Iterable[str]) -> bool:
@@ -37,4 +36,5 @@ def is_within(path: str, directories: Iterable[str]) -> bool:
 
 
 if __name__ == "__main__":
+    decoding.load()  # behind `enter` there is nothing to import it from
     serve(_write)

@@ -1,0 +1,62 @@
+"""Numbers as tars write them."""
+
+from __future__ import annotations
+
+from daemon.archives.errors import BadArchive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+NANOSECONDS: Final = 1_000_000_000
+_NANOSECOND_DIGITS: Final = 9
+_BINARY: Final = 0x80
+_NEGATIVE: Final = 0x40
+_DIGITS_LIMIT: Final = 20
+
+
+def number(field: bytes) -> int:
+    """Return what a field of a header says: octal digits, or GNU's binary form.
+
+    Raises:
+        BadArchive: neither of them.
+
+    """
+    if field[0] & _BINARY:
+        sign_bit = 1 << 8 * len(field) - 1
+        value = int.from_bytes(field, "big") - sign_bit
+        return value - sign_bit if field[0] & _NEGATIVE else value
+    digits = field.partition(b"\0")[0].strip(b" ")
+    if digits and not digits.isdigit():
+        raise BadArchive(f"{field!r} is no octal number")
+    try:
+        return int(digits or b"0", 8)
+    except ValueError:
+        raise BadArchive(f"{field!r} is no octal number") from None
+
+
+def whole(digits: bytes) -> int:
+    """Return a natural number of a PAX record.
+
+    Raises:
+        BadArchive: it is none.
+
+    """
+    if not digits.isdigit() or len(digits) > _DIGITS_LIMIT:
+        raise BadArchive(f"{digits[:_DIGITS_LIMIT]!r} is no natural number")
+    return int(digits)
+
+
+def decimal_ns(text: bytes) -> int:
+    """Return a time of a PAX record, in nanoseconds; digits below these are left out.
+
+    Raises:
+        BadArchive: it is no decimal number.
+
+    """
+    seconds, _, fraction = text.removeprefix(b"-").partition(b".")
+    digits = fraction[:_NANOSECOND_DIGITS].ljust(_NANOSECOND_DIGITS, b"0")
+    if fraction and not fraction.isdigit():
+        raise BadArchive(f"{text[:_DIGITS_LIMIT]!r} is no time")
+    nanoseconds = whole(seconds or b"0") * NANOSECONDS + int(digits)
+    return -nanoseconds if text.startswith(b"-") else nanoseconds
