@@ -35,7 +35,7 @@ def _die_with_parent() -> None:
 def spawn(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a long-running process whose output goes to a file."""
+    """Start a long-running process, in a session of its own as a service has, with its output in a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -44,6 +44,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             preexec_fn=_die_with_parent,
+            start_new_session=True,
         )
 
 

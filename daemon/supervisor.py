@@ -32,6 +32,7 @@ from daemon.api.server import AnyListener, Server
 from daemon.configuration import Source
 from daemon.errors import EngineError
 from daemon.notify import Notifier
+from daemon.priority import go_first
 from daemon.runtimes.discovery import find_conmon
 from daemon.settings import Settings
 from daemon.startup import CannotStart, explained
@@ -59,6 +60,7 @@ async def run(source: Source, settings: Settings) -> None:
 
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    go_first()
     _allow_many_files()
     os.umask(UMASK)
     find_conmon()
