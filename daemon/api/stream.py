@@ -7,6 +7,9 @@ cancel anybody.
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 import attrs
 import trio
 
@@ -51,6 +54,10 @@ class HijackedStream(trio.abc.HalfCloseableStream):
         except trio.BrokenResourceError as error:
             raise ClientGone("the client has left") from error
 
+    def send_now(self, data: bytes) -> int:
+        """Send as much of `data` as can be without waiting, perhaps nothing; return how many bytes."""
+        return self._transport.send_now(data)
+
     async def wait_send_all_might_not_block(self) -> None:
         await self._transport.stream.wait_send_all_might_not_block()
 
@@ -72,6 +79,17 @@ class HijackedStream(trio.abc.HalfCloseableStream):
         known over TCP, see `Transport.wait_hung_up`.
         """
         await self._transport.wait_hung_up()
+
+    async def wait_left(self) -> None:
+        """Return once the client has left, for a handler that wants no input: it is dropped.
+
+        The end of input is the end by TCP; on a unix socket the client may still be listening.
+        """
+        with contextlib.suppress(ClientGone):
+            while await self.receive_some():
+                pass
+            if self._transport.socket.family == socket.AF_UNIX:
+                await self.wait_gone()
 
     async def aclose(self) -> None:
         """Close, so that the client reads all that was sent and then EOF."""

@@ -2,7 +2,8 @@
 
 A reader is only a number, the `seq` it has seen, so one that stops reading costs nobody anything
 and none can miss or repeat an event.  The newest events are in memory; only a reader that is far
-behind makes the engine look into the file, in a thread and on a connection of its own.
+behind makes the engine look into the file, in a thread and on a connection of its own.  One that keeps up
+may have each event shown to it in the very call that makes it known, without a task being woken.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import collections
 import itertools
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import attrs
@@ -34,6 +36,14 @@ class Archive(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """Somebody who is shown events instead of reading them."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Take note of `events`, the newest there are; may neither wait nor raise."""
+        ...
+
+
 @attrs.define(eq=False)
 class EventLog:
     """All events, oldest first, without holes from `first_seq` to `last_seq`."""
@@ -43,18 +53,30 @@ class EventLog:
     first_seq: int = 1
     _tail: collections.deque[Event] = attrs.field(init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _listeners: dict[Listener, None] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._tail = collections.deque(maxlen=TAIL_EVENTS)
 
-    def append(self, events: Iterable[Event], first_seq: int) -> None:
+    def append(self, events: Sequence[Event], first_seq: int) -> None:
         """Show `events` and wake the readers; for the journal alone, once they are on the disk."""
         self._tail.extend(events)
         self.first_seq = first_seq
-        if self._tail and self._tail[-1].seq > self.last_seq:
-            self.last_seq = self._tail[-1].seq
+        if events:
+            self.last_seq = events[-1].seq
+            for listener in tuple(self._listeners):
+                listener.show(events)
             self._changed.set()
             self._changed = trio.Event()
+
+    @contextmanager
+    def shown_to(self, listener: Listener) -> Generator[None, None, None]:
+        """Show `listener` all events that become known while the block runs."""
+        self._listeners[listener] = None
+        try:
+            yield
+        finally:
+            del self._listeners[listener]
 
     async def changed(self, after: int) -> None:
         """Return once there are events after `after`."""

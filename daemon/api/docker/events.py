@@ -1,9 +1,12 @@
 """`GET /events`: the journal's log, read from where the client wants it.
 
-A client is a number, the `seq` it has been sent, and a place in this module's loop; a client that
-stops reading holds up nothing but its own socket.  Between the moment an event is on the disk and
-the write to the socket this code waits for nothing, because a client that starts a container and
-watches the events shall see `start` before its start call returns.
+A client is a number, the `seq` it has been sent; one that stops reading holds up nothing but its own
+socket.  Between the moment an event is on the disk and the write to the socket this code waits for
+nothing, because a client that starts a container and watches the events shall see `start` before its
+start call returns.
+
+A stream that ends, at `until`, is an answer like any other.  One that does not is a feed
+(`daemon.api.docker.event_feed`), which costs whoever causes events a tenth of that.
 """
 
 from __future__ import annotations
@@ -11,41 +14,50 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from http.client import OK
 
 import attrs
 import trio
-from quart import Blueprint, Response, request
+from quart import Blueprint, ResponseReturnValue, request
 
 from daemon.api import answers, query
 from daemon.api.app import engine
+from daemon.api.docker.event_feed import Feed, feed_head, next_page
 from daemon.api.docker.event_filters import TESTS, wants
-from daemon.api.docker.event_formats import GAP, NS_PER_SECOND, SSE, Format, gap
+from daemon.api.docker.event_formats import GAP, NS_PER_SECOND, SSE, Format
+from daemon.api.hijack import HIJACKED, hijack
 from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter
-from daemon.journal import Event, EventLog, Gap
-
-PAGE_EVENTS: Final = 256
+from daemon.journal import Event, EventLog
+from daemon.runtimes.logs import first_of
 
 routes = Blueprint("events", __name__)
 
 
 @routes.get("/events")
-async def events() -> Response:
+async def events() -> ResponseReturnValue:
     """Stream the events that the client asks for, old ones first, then as they happen."""
     log = engine().journal.events
     form = Format.agreed(request.accept_mimetypes, api_version())
     filters = query.filters(TESTS)
     until_ns = _until()
-    reading = Reading(log, await _start(log, continues=form.content_type == SSE), until_ns)
+    after = await _start(log, continues=form.content_type == SSE)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        while page := await reading.page():
-            for event in page:
-                if event.type == GAP or wants(filters, event):
-                    yield form.render(event)
+    def rendered(event: Event) -> bytes:
+        return form.render(event) if event.type == GAP or wants(filters, event) else b""
 
-    return answers.stream(pieces(), form.content_type)
+    if until_ns is not None or request.method != "GET" or request.http_version == "1.0":
+        return answers.stream(_pieces(Reading(log, after, until_ns), rendered), form.content_type)
+    async with hijack(OK, feed_head(form.content_type)) as stream:
+        await first_of(Feed(log, stream, rendered, after).run, stream.wait_left)
+    return HIJACKED
+
+
+async def _pieces(reading: Reading, rendered: Callable[[Event], bytes]) -> AsyncIterator[bytes]:
+    while page := await reading.page():
+        for event in page:
+            if piece := rendered(event):
+                yield piece
 
 
 def _until() -> int | None:
@@ -91,7 +103,7 @@ class Reading:
         the last one missing.
         """
         end_ns = math.inf if self._until_ns is None else self._until_ns
-        while not (page := await self._read()):
+        while not (page := await next_page(self._log, self._after, self._now_ns)):
             remaining_ns = end_ns - self._now_ns()
             if remaining_ns <= 0:
                 return ()
@@ -99,9 +111,3 @@ class Reading:
                 await self._log.changed(self._after)
         self._after = page[-1].seq
         return tuple(event for event in page if event.time_ns <= end_ns or event.type == GAP)
-
-    async def _read(self) -> tuple[Event, ...]:
-        try:
-            return await self._log.read(self._after, PAGE_EVENTS)
-        except Gap as missing:
-            return (gap(self._after + 1, missing.first_available - 1, self._now_ns()),)
