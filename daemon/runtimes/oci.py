@@ -22,6 +22,8 @@ from daemon.runtimes.families import kill_family
 from daemon.runtimes.stages import stage
 
 OUTPUT_BYTES: Final = 16384
+FREEZE_TRIES: Final = 3
+RESTLESS: Final = "unable to freeze"  # in runc's words, for a cgroup v1
 CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container impossible to remove
 
 
@@ -59,7 +61,18 @@ class OciRuntime:
         await self._call("start", container_id)
 
     async def pause(self, container_id: str) -> None:
-        """Freeze all processes; if they are frozen, that is no error."""
+        """Freeze all processes; if they are frozen, that is no error.
+
+        On a busy host runc gives up on processes that are not still for long enough, and thaws them all.
+        """
+        for _ in range(FREEZE_TRIES - 1):
+            try:
+                await self._bring("pause", container_id, "paused")
+            except RuntimeFailed as error:
+                if RESTLESS not in str(error):
+                    raise
+            else:
+                return
         await self._bring("pause", container_id, "paused")
 
     async def resume(self, container_id: str) -> None:

@@ -65,6 +65,22 @@ async def test_what_is_not_so_is_one(tmp_path: Path, operation: str) -> None:
         await getattr(runtime(tmp_path, script), operation)("c1")
 
 
+@pytest.mark.parametrize(("restless", "tries"), [(2, 3), (3, 3)])
+async def test_processes_that_do_not_hold_still_are_frozen_again(
+    tmp_path: Path, restless: int, tries: int
+) -> None:
+    script = f"""case "$2" in state) echo '{{"status": "running"}}';; *)
+        [ $(grep -c pause {tmp_path}/calls) -gt {restless} ] || {{ echo unable to freeze >&2; exit 1; }}
+        esac"""
+    under_test = runtime(tmp_path, script)
+    if restless < tries:
+        await under_test.pause("c1")
+    else:
+        with pytest.raises(RuntimeFailed, match="unable to freeze"):
+            await under_test.pause("c1")
+    assert calls(tmp_path).count("pause c1") == tries
+
+
 def test_only_crun_takes_a_compiled_filter() -> None:
     assert OciRuntime("/usr/bin/crun", Path()).accepts_bpf
     assert not OciRuntime("/usr/sbin/runc", Path()).accepts_bpf
