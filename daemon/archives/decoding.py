@@ -24,8 +24,10 @@ _WINDOW_LIMIT_BYTES: Final = 1 << 27
 _MAGIC_BYTES: Final = 8
 
 
-def decoder(source: io.RawIOBase) -> Callable[[], bytes]:
-    """Return what returns the next chunk, empty at the end; all it needs has been imported by then.
+def decoder(source: io.RawIOBase) -> tuple[Callable[[], bytes], bool]:
+    """Return what returns the next chunk, empty at the end, and whether there is anything to decode.
+
+    All that it needs has been imported by then.
 
     Raises:
         BadArchive: nothing can be read; the returned function raises it as well.
@@ -35,8 +37,8 @@ def decoder(source: io.RawIOBase) -> Callable[[], bytes]:
     start = buffered.peek(_MAGIC_BYTES)
     for magic, make in _DECODERS.items():
         if start.startswith(magic):
-            return make(buffered)
-    return lambda: buffered.read1(CHUNK_BYTES)
+            return make(buffered), True
+    return (lambda: buffered.read1(CHUNK_BYTES)), False
 
 
 def load() -> None:

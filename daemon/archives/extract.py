@@ -16,25 +16,28 @@ import sys
 
 from daemon.archives.confinement import confine
 from daemon.archives.decoding import decoder
-from daemon.archives.flow import Flow, Hasher
+from daemon.archives.flow import Flow, hasher_for
 from daemon.archives.placing import Placing
 from daemon.archives.reading import TarReader
 from daemon.archives.source import Source
 from daemon.archives.tree import Tree
 
 
-def unpack(root: str, placing: Placing, *, news: int | None = None, hashed: bool = False) -> tuple[str, int]:
+def unpack(
+    root: str, placing: Placing, *, news: int | None = None, hashed: bool = False, known: str = ""
+) -> tuple[str, int]:
     """Unpack stdin, confined from here on; return the digest of the tar and the size of all its files.
 
-    The digest is of the tar uncompressed, and empty unless it is to be `hashed`; `news` is where the size of a growing file is told.
+    The digest is of the tar uncompressed, and empty unless it is to be `hashed`; `news` is where the size of
+    a growing file is told, `known` the digest of stdin as it is.
 
     Raises:
         BadArchive: it is not a tar that could be unpacked.
         OSError: the kernel refused a file.
 
     """
-    read = decoder(Source(0, news))
-    hasher = Hasher() if hashed else None
+    read, is_encoded = decoder(Source(0, news))
+    hasher = hasher_for(is_encoded, known) if hashed else None
     confine(root)
     flow = Flow(read, hasher)
     archive = TarReader(flow.next)
@@ -43,13 +46,14 @@ def unpack(root: str, placing: Placing, *, news: int | None = None, hashed: bool
         tree.add(entry, archive.pieces())
     tree.finish()
     flow.drain()
-    return hasher.digest() if hasher else "", tree.size_bytes
+    return hasher.digest() if hasher else known, tree.size_bytes
 
 
 def main() -> None:
     """Unpack stdin as the command line says."""
-    root, news, hashed, *placing = sys.argv[1:]
+    root, news, hashed, known, *words = sys.argv[1:]
+    placing = Placing.read(*words)
     diff_id, size_bytes = unpack(
-        root, Placing.read(*placing), news=int(news) if news else None, hashed=bool(hashed)
+        root, placing, news=int(news) if news else None, hashed=bool(hashed), known=known
     )
     sys.stdout.write(f'{{"diff_id": "{diff_id}", "size_bytes": {size_bytes}}}')

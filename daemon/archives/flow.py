@@ -65,6 +65,11 @@ class Hasher:
         self._is_done.release()
 
 
+def hasher_for(is_encoded: bool, known: str) -> Hasher | None:
+    """Return what finds out the digest of what has been decoded; nothing if it is `known` of what has not."""
+    return Hasher() if is_encoded or not known else None
+
+
 class Flow:
     """The chunks that `read` returns until it returns an empty one; `hasher`, if given, gets all of them."""
 

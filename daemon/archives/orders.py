@@ -22,7 +22,10 @@ class Whiteouts(enum.Enum):
 
 
 class ExtractOrder(NamedTuple):
-    """Unpack into the directory `into` of `root`; `daemon.archives.placing` says how."""
+    """Unpack into the directory `into` of `root`; `daemon.archives.placing` says how.
+
+    The diff ID is told if it is to be `hashed`; `known` is that of an archive that is not compressed.
+    """
 
     root: str
     whiteouts: Whiteouts
@@ -30,6 +33,7 @@ class ExtractOrder(NamedTuple):
     keep_kinds: bool
     owner: tuple[int, int] | None
     hashed: bool
+    known: str
 
     def arguments(self, news: int | None) -> tuple[str, ...]:
         """Return it as words; `news` is where the size of a growing file is told, a file descriptor."""
@@ -37,6 +41,7 @@ class ExtractOrder(NamedTuple):
             self.root,
             "" if news is None else str(news),
             "hashed" if self.hashed else "",
+            self.known,
             self.whiteouts.value,
             self.into,
             "keep" if self.keep_kinds else "",
@@ -55,13 +60,14 @@ class SplitOrder(NamedTuple):
 
 
 class DigestOrder(NamedTuple):
-    """Say what the digest of the uncompressed file is; `root` is where that is done."""
+    """Say what the digest of the uncompressed file is; `root` is where that is done, `known` as above."""
 
     root: str
+    known: str
 
     def arguments(self, news: int | None) -> tuple[str, ...]:
         """Return it as words; `news` as above."""
-        return (self.root, "" if news is None else str(news))
+        return (self.root, "" if news is None else str(news), self.known)
 
 
 class PackOrder(NamedTuple):

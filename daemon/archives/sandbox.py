@@ -41,7 +41,7 @@ from daemon.archives.orders import (
     Whiteouts,
     write,
 )
-from daemon.archives.supply import Archived, Feed, supplied
+from daemon.archives.supply import Archived, Feed, Known, supplied
 from daemon.errors import Failed, InvalidParameter
 
 PIPE_BYTES: Final = 1 << 20
@@ -109,7 +109,7 @@ async def extract(
         EngineError: what a growing file was broken off with.
 
     """
-    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner, hashed)
+    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner, hashed, _known(archived))
     return Extracted(**await _read("extract", archived, order))
 
 
@@ -121,7 +121,7 @@ async def diff_id_of(archived: Archived) -> str:
         EngineError: what a growing file was broken off with.
 
     """
-    return str(await _read("digest", archived, DigestOrder(str(EMPTY))))
+    return str(await _read("digest", archived, DigestOrder(str(EMPTY), _known(archived))))
 
 
 async def split(archive: Archived, directory: Path) -> Archive:
@@ -228,6 +228,10 @@ async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrde
     if done.returncode == HOST_AT_FAULT:
         raise Failed(f"cannot unpack: {said}")
     raise InvalidParameter(f"invalid archive: {said}")
+
+
+def _known(archived: Archived) -> str:
+    return archived.digest if isinstance(archived, Known) else ""
 
 
 async def _fed(feed: Feed, module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int]) -> _Done:

@@ -76,7 +76,7 @@ def _write(archive: TarReader, entry: Entry, path: str) -> dict[str, Any]:
 def main() -> None:
     """Take stdin apart as the command line says."""
     directory, news = sys.argv[1:]
-    read = decoder(Source(0, int(news) if news else None))
+    read, _ = decoder(Source(0, int(news) if news else None))
     Hasher().digest()  # so that all it needs has been loaded
     confine(directory)
     flow = Flow(read)

@@ -8,20 +8,30 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from io import BufferedReader
 from pathlib import Path
 
+import attrs
 import trio
 
 from daemon.archives.growing import Growing, Progress
 from daemon.archives.source import COMPLETE, NEWS
 
-Archived = Path | Growing | AsyncIterable[bytes]
+
+@attrs.frozen
+class Known:
+    """A file of which the digest is known; where it is not compressed nobody needs to compute it again."""
+
+    path: Path
+    digest: str
+
+
+Archived = Path | Known | Growing | AsyncIterable[bytes]
 Feed = Callable[[], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
 async def supplied(archived: Archived) -> AsyncGenerator[tuple[int, int | None, Feed], None]:
     """Lend a child's stdin, where it is told of news if it is, and what must run beside it."""
-    if isinstance(archived, Path):
-        with await _opened(archived) as file:
+    if isinstance(archived, Path | Known):
+        with await _opened(archived if isinstance(archived, Path) else archived.path) as file:
             yield file.fileno(), None, trio.lowlevel.checkpoint
     elif isinstance(archived, Growing):
         with await _opened(archived.path) as file:

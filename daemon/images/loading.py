@@ -6,9 +6,11 @@ committed nobody else can see it, and when the lease ends without a record it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import orjson
@@ -16,6 +18,7 @@ import trio
 
 from daemon.archives import sandbox
 from daemon.archives.sandbox import Extracted, Member
+from daemon.archives.supply import Known
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
 from daemon.images import digests, documents
@@ -26,6 +29,9 @@ from daemon.images.plan import PlannedImage, read_plan
 from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
+from daemon.images.together import together
+
+UNPACKED_AT_ONCE: Final = max(2, os.cpu_count() or 1)  # by one job: a child keeps a core busy, and the disk
 
 
 @attrs.frozen
@@ -64,11 +70,14 @@ class Job:
             InvalidParameter: it is not a tar, or a broken one.
 
         """
-        chain_id = await sandbox.diff_id_of(tar)  # a layer that nothing is below has it as its chain ID, too
-        self.lease.layer(chain_id)
-        extracted = await self.content.layers.add(chain_id, None, tar, _expecting(chain_id, 0))
-        reached("image-layer-imported")
         digest, size_bytes = await trio.to_thread.run_sync(_measure, tar)
+        known = Known(tar, digest)
+        chain_id = await sandbox.diff_id_of(
+            known
+        )  # a layer that nothing is below has it as its chain ID, too
+        self.lease.layer(chain_id)
+        extracted = await self.content.layers.add(chain_id, None, known, _expecting(chain_id, 0))
+        reached("image-layer-imported")
         member = Member(tar, size_bytes, digest)
         self._adopt_blob(member)
         layer = self._keep_layer(member, chain_id, chain_id, extracted.size_bytes)
@@ -76,24 +85,36 @@ class Job:
         return self._complete(PlannedImage(document, (), ()), (layer,))
 
     async def _bring(self, image: PlannedImage) -> Brought:
-        layers: list[LayerRecord] = []
-        diff_ids = image.document.diff_ids
-        for position, chain_id in enumerate(digests.chain_ids(diff_ids)):
-            self.lease.layer(chain_id)
-            layer = self.known(chain_id) or self._unpacked.get(chain_id)
-            if layer is None:
-                parent = layers[-1].chain_id if layers else None
-                accept = _expecting(diff_ids[position], position)
-                layer = await self._unpack(image.layers[position], chain_id, parent, accept)
-            self.lease.blob(layer.blob)
-            layers.append(layer)
-        return self._complete(image, tuple(layers))
+        """Unpack what is missing, several layers at once where the driver lets them come in any order."""
+        chain_ids = digests.chain_ids(image.document.diff_ids)
+        layers = [self._lease(chain_id) for chain_id in chain_ids]
+        missing = [place for place, layer in enumerate(layers) if layer is None]
+        in_place = {place: trio.Event() for place in missing}
+        room = trio.CapacityLimiter(UNPACKED_AT_ONCE)
 
-    async def _unpack(
-        self, member: Member, chain_id: str, parent: str | None, accept: Callable[[Extracted], None]
-    ) -> LayerRecord:
+        async def unpack(place: int) -> None:
+            if place - 1 in in_place and not self.content.layers.in_any_order:
+                await in_place[place - 1].wait()
+            async with room:
+                layers[place] = await self._unpack(image, place, chain_ids)
+            in_place[place].set()
+
+        await together(partial(unpack, place) for place in missing)
+        return self._complete(image, tuple(layer for layer in layers if layer))
+
+    def _lease(self, chain_id: str) -> LayerRecord | None:
+        self.lease.layer(chain_id)
+        layer = self.known(chain_id) or self._unpacked.get(chain_id)
+        if layer:
+            self.lease.blob(layer.blob)
+        return layer
+
+    async def _unpack(self, image: PlannedImage, place: int, chain_ids: Sequence[str]) -> LayerRecord:
+        member, chain_id = image.layers[place], chain_ids[place]
         self._adopt_blob(member)
-        blob = self.content.blobs.path(member.digest)
+        blob = Known(self.content.blobs.path(member.digest), member.digest)
+        parent = chain_ids[place - 1] if place else None
+        accept = _expecting(image.document.diff_ids[place], place)
         extracted = await self.content.layers.add(chain_id, parent, blob, accept)
         reached("image-layer-unpacked")
         return self._keep_layer(member, extracted.diff_id, chain_id, extracted.size_bytes)
