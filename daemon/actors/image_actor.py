@@ -82,16 +82,14 @@ class ImagesActor:
 
     async def _carry_out_in_turn(self, request: Request[Any]) -> None:
         async with self._room:
-            if (
-                request.withdrawn
-            ):  # whoever asked has left while others had their turn, and took the file along
-                request.answer(None)
-                self._open.discard(request)
-                return
-            request.begun = True
             await self._carry_out(request)
 
     async def _carry_out(self, request: Request[Any]) -> None:
+        if request.withdrawn:  # whoever asked has left, and taken along what it was about: a file, a lease
+            request.answer(None)
+            self._open.discard(request)
+            return
+        request.begun = True
         try:
             request.answer(await _HANDLERS[type(request.command)](self, request.command))
         except EngineError as error:
@@ -147,12 +145,22 @@ class ImagesActor:
             await self._commit(image_changes.pushed(catalog, image, command.name, command.digest))
 
     async def _add(self, change: Change, how: str) -> None:
-        """Carry out a change that may bring new images, whose content has a lease until now."""
-        known = set(self.images.catalog.current.images)
-        await self._commit(change)
-        for image_id in set(change.catalog.images) - known:
-            self.images.content.keep(change.catalog.images[image_id].record)
-            _log.info("new image", image_id=image_id, how=how)
+        """Carry out a change that may bring new images, whose content has a lease until now.
+
+        They are counted before the commit: whoever has the lease may be cancelled, and end it, meanwhile.
+        """
+        content, known = self.images.content, self.images.catalog.current.images
+        new = [image.record for image in change.catalog if image.id not in known]
+        for record in new:
+            content.keep(record)
+        try:
+            await self._commit(change)
+        except EngineError:  # anything else may have come after it was committed
+            for record in new:
+                content.forget(record)
+            raise
+        for record in new:
+            _log.info("new image", image_id=record.id, how=how)
 
     async def _tag(self, command: Tag) -> None:
         image = self.images.resolve(command.reference)

@@ -89,7 +89,7 @@ def layout(layers: Sequence[bytes], blobs: Sequence[bytes] | None = None, **anno
 
 def brought(name: str = "a", *tags: str, layers: int = 1, **fields: Any) -> Brought:
     """Return an image as a job brings it; equal names are equal images."""
-    contents = [f"{name}{number}".encode() for number in range(layers)]
+    contents = _layers(name, layers)
     document = documents.read_image(config_of(contents, author=name, **fields))
     chain = digests.chain_ids(document.diff_ids)
     made = tuple(
@@ -98,6 +98,16 @@ def brought(name: str = "a", *tags: str, layers: int = 1, **fields: Any) -> Brou
     )
     record = ImageRecord(document.id, digests.of(document.raw + b"m"), 7, made)
     return Brought(record, document, tuple(parse(tag).tagged for tag in tags))
+
+
+def blobs_of(image: Brought) -> list[bytes]:
+    """Return all blobs of what `brought` has made."""
+    document = image.document
+    return [document.raw, document.raw + b"m", *_layers(document.author, len(document.diff_ids))]
+
+
+def _layers(name: str, count: int) -> list[bytes]:
+    return [f"{name}{number}".encode() for number in range(count)]
 
 
 def retagged(image: Brought, *tags: str) -> Brought:

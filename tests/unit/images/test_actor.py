@@ -44,13 +44,20 @@ class Setting:
     ledger: FakeLedger
     users: dict[str, list[ImageUser]]
 
-    async def record(self, *brought: Brought, action: str = "load") -> None:
+    async def record(
+        self,
+        *brought: Brought,
+        action: str = "load",
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Bring images in as a job does, which has started when everything is on the disk."""
         content = self.images.content
         with content.lease() as lease:
             for new in brought:
                 lease.record(new.record)
                 content.blobs.add(new.document.raw)
                 await put_layers(content.layers, new.record.chain_ids)
+            task_status.started()
             await self.images.mailbox.ask(Record(brought, action))
 
     def layers(self) -> set[str]:
@@ -264,6 +271,41 @@ async def _a_life(
 async def _cancel_when_blocked(scope: trio.CancelScope) -> None:
     await trio.testing.wait_all_tasks_blocked()
     scope.cancel()
+
+
+async def test_an_image_stays_whole_whose_client_leaves_while_it_is_being_recorded(setting: Setting) -> None:
+    new = tars.brought("a", "box:1", layers=2)
+    setting.ledger.gate = trio.Event()
+    async with trio.open_nursery() as client:
+        await client.start(setting.record, new)
+        await wait_all_tasks_blocked()
+        client.cancel_scope.cancel()  # as a pull is when whoever watched it has hung up
+    setting.ledger.gate.set()
+    await wait_all_tasks_blocked()
+    assert setting.images.resolve("box:1").id == new.record.id
+    assert setting.layers() == set(new.record.chain_ids)
+    assert new.record.id in setting.images.content.blobs
+
+
+async def test_a_record_whose_client_left_before_it_was_begun_is_not_made(setting: Setting) -> None:
+    first, second = tars.brought("a", "box:1"), tars.brought("b", "box:2")
+    setting.ledger.gate = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(setting.record, first)
+        async with trio.open_nursery() as client:
+            await client.start(setting.record, second)
+            await wait_all_tasks_blocked()
+            client.cancel_scope.cancel()
+        setting.ledger.gate.set()
+    assert [image.id for image in setting.images] == [first.record.id]
+    assert setting.layers() == set(first.record.chain_ids)
+
+
+async def test_what_cannot_be_recorded_is_needed_by_nobody(setting: Setting) -> None:
+    setting.ledger.fails = Failed("no space left on device")
+    with pytest.raises(Failed):
+        await setting.record(tars.brought("a", "box:1"))
+    assert setting.layers() == set()
 
 
 async def test_recovery_shows_what_was_recorded_and_discards_the_rest(
