@@ -124,7 +124,9 @@ class ImagesActor:
             spool.discard()
 
     def _known_layer(self, chain_id: str) -> LayerRecord | None:
-        return self.images.catalog.current.layer(chain_id)
+        """Return a layer that need not be brought in: it and its blob are not only recorded but there."""
+        content, layer = self.images.content, self.images.layer(chain_id)
+        return layer if layer and chain_id in content.layers and layer.blob in content.blobs else None
 
     async def _record(self, command: Record) -> None:
         now_ns = time.time_ns()

@@ -179,6 +179,17 @@ async def test_two_loads_of_one_image_at_once_are_one_image(store: Store) -> Non
     assert store.left() == []
 
 
+async def test_a_layer_that_has_vanished_is_brought_back_by_loading_the_image_again(store: Store) -> None:
+    archive = tars.docker_archive([BASE, TOP])
+    await store.load(archive)
+    whole = store.left()
+    record = store.images.resolve("box:1").record
+    store.images.content.layers.discard(record.chain_ids[0])
+    store.images.content.blobs.discard(record.layers[1].blob)
+    await store.load(archive)
+    assert store.left() == whole
+
+
 async def test_names_that_are_no_text_are_no_trouble(store: Store) -> None:
     manifest = orjson.dumps([{"Config": "c", "RepoTags": ["box"], "Layers": []}])
     odd = os.fsdecode(b"caf\xe9")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -23,6 +23,7 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_commands import Delete, Prune, Record
 from daemon.actors.images import Images
+from daemon.actors.mailbox import Command
 from daemon.errors import EngineError
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
@@ -127,7 +128,7 @@ class World:
             await job.go.wait()
             await self.images.mailbox.ask(Record((made,), "load"))
 
-    async def _ask(self, command: Delete | Prune) -> None:
+    async def _ask(self, command: Command[Any]) -> None:
         with contextlib.suppress(EngineError):
             await self.images.mailbox.ask(command)
 
@@ -148,7 +149,7 @@ async def engine(root: Path, ledger: FakeLedger) -> AsyncGenerator[World, None]:
             nursery.cancel_scope.cancel()
 
 
-Step = Callable[[World], object]
+Step = Callable[[World], Awaitable[None]]
 STEPS: Final = st.one_of(
     st.builds(
         lambda made, fetched: lambda world: world.begin(made, fetched), st.sampled_from(MADE), st.booleans()
