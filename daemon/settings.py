@@ -79,6 +79,7 @@ class Settings:
     exec_root: Path = setting(RESTART, default=Path("/run/longshore"))
     pidfile: Path | None = setting(RESTART, default=None)
     storage_driver: str = setting(RESTART, default="")
+    storage_opts: tuple[str, ...] = setting(RESTART, default=())
     debug: bool = setting(NOW, default=False)
     log_level: str = setting(NOW, default="info")
     log_format: str = setting(NOW, default="text")

@@ -290,25 +290,40 @@ def _last_words(stderr: bytes, status: int) -> str:
 @contextlib.asynccontextmanager
 async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
     with _as_file(write(order)) as stdin:
-        process = await trio.lowlevel.open_process(
-            _command("pack"),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
-    assert isinstance(process.stdout, trio.lowlevel.FdStream)
-    assert process.stderr
-    fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        process = await opened("pack", (), stdin)
     try:
         yield _Chunks(process)
     finally:
-        process.kill()
-        with trio.CancelScope(shield=True):  # it has been killed, and nothing it does can take long
-            await process.wait()
-            await process.stdout.aclose()
-            await process.stderr.aclose()
+        with trio.CancelScope(shield=True):  # it is killed, so this cannot take long
+            await ended(process)
+
+
+async def opened(
+    child: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()
+) -> trio.Process:
+    """Start a child that writes to a pipe, and answers or complains on another."""
+    process = await trio.lowlevel.open_process(
+        [*_command(child), *arguments],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        pass_fds=passed,
+        start_new_session=True,
+    )
+    assert isinstance(process.stdout, trio.lowlevel.FdStream)
+    fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return process
+
+
+async def ended(process: trio.Process) -> None:
+    """Leave nothing of such a child, whatever it was doing."""
+    process.kill()
+    assert process.stdout
+    assert process.stderr
+    await process.wait()
+    await process.stdout.aclose()
+    await process.stderr.aclose()
 
 
 @attrs.define(eq=False)

@@ -31,6 +31,7 @@ from daemon.configuration.network_checks import (
     pool_problem,
 )
 from daemon.configuration.runtime_checks import check_runtimes
+from daemon.configuration.storage_checks import check_storage, driver_problem
 from daemon.settings import DefaultUlimit, Settings
 
 ProblemOf = Callable[[Any], str | None]
@@ -168,7 +169,7 @@ ALONE: Final[Mapping[str, Check]] = MappingProxyType(
         "data-root": _whole(_path_problem),
         "exec-root": _whole(_path_problem),
         "pidfile": _whole(_path_problem),
-        "storage-driver": _one_of("", "overlay2", "overlay"),
+        "storage-driver": _whole(driver_problem),
         "log-level": _one_of("debug", "info", "warn", "error", "fatal"),
         "log-format": _one_of("text", "json"),
         "labels": _check_labels,
@@ -209,6 +210,7 @@ TOGETHER: Final[Mapping[tuple[str, ...], JointCheck]] = MappingProxyType(
     {
         ("data-root", "exec-root"): _check_roots,
         ("runtimes", "default-runtime"): check_runtimes,
+        ("storage-driver", "storage-opts"): check_storage,
         ("log-driver", "log-opts"): _check_log_options,
         BRIDGE_KEYS: check_bridge,
         ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey"): _check_tls,

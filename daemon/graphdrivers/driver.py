@@ -53,6 +53,11 @@ class Inventory:
 class Operations(Protocol):
     """What Docker's plugins can do: enough to be served as one."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can; known once it was initialized."""
+        ...
+
     async def init(self) -> None:
         """Get ready; the first call, once for each start of the engine."""
         ...
@@ -121,11 +126,6 @@ class Driver(Operations, Protocol):
     @property
     def name(self) -> str:
         """What `docker info` calls it."""
-        ...
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it can; known once it was initialized."""
         ...
 
     @property

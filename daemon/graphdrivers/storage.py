@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from daemon.errors import Failed
+from daemon.graphdrivers.choosing import chosen_driver
 from daemon.graphdrivers.layers import Layers
-from daemon.graphdrivers.overlay import OverlayDriver
 from daemon.graphdrivers.roots import Roots
 from daemon.settings import Settings
 
@@ -23,12 +23,12 @@ async def open_storage(settings: Settings) -> Storage:
     """Make the driver ready and find out what it has.
 
     Raises:
-        Failed: the disk refused.
+        Failed: it cannot be used, or the disk refused.
+        NotFound: it is a plugin, and there is none of that name.
 
     """
-    driver = OverlayDriver(settings.data_root / "overlay")
+    driver = await chosen_driver(settings)
     try:
-        await driver.init()
         layers = Layers(driver)
         await layers.open()
         return Storage(layers, Roots(driver, await driver.status()))

@@ -1,8 +1,7 @@
 """The graph driver `vfs`: each layer is a directory with everything that is seen in it, so it works anywhere.
 
 It costs the disk's space and the time of a copy for each layer and each container, unless the file system can
-share content (btrfs, xfs).  <home>/dir/<id> is a layer, <home>/parents/<id> says what it was copied from,
-and <home>/roots/<id> that it is a root filesystem.  A copy is made aside and renamed when it is whole.
+share content (btrfs, xfs).  <home>/dir/<id> is a layer.  A copy is made aside and renamed when it is whole.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ from daemon.archives.supply import Archived
 from daemon.errors import Failed
 from daemon.graphdrivers import comparing, filesystems, trees
 from daemon.graphdrivers.driver import Capabilities, Inventory, Pairs
+from daemon.graphdrivers.notes import Notes
 
 NAME: Final = "vfs"
-DIRECTORIES: Final = ("dir", "parents", "roots", "making", "trash")
+DIRECTORIES: Final = ("dir", "making", "trash")
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +36,11 @@ class VfsDriver:
     """The driver; everything it has is below `home`."""
 
     home: Path
+
+    @property
+    def notes(self) -> Notes:
+        """What each layer was made of."""
+        return Notes(self.home)
 
     @property
     def name(self) -> str:
@@ -53,12 +58,11 @@ class VfsDriver:
 
     async def create(self, layer_id: str, parent: str) -> None:
         """Make a layer that is as its parent is."""
-        await self._copy(layer_id, parent)
+        await self._copy(layer_id, parent, is_root=False)
 
     async def create_read_write(self, layer_id: str, parent: str) -> None:
         """Make a root filesystem that is as its parent is."""
-        await trio.to_thread.run_sync((self.home / "roots" / layer_id).touch)
-        await self._copy(layer_id, parent)
+        await self._copy(layer_id, parent, is_root=True)
 
     async def open_read_write(self, layer_id: str, parent: str) -> Path:
         """Make it if need be, and return where it is."""
@@ -125,20 +129,20 @@ class VfsDriver:
         directory = self._directory(layer_id)
         return {"Dir": str(directory)} if directory.is_dir() else {}
 
-    async def _copy(self, layer_id: str, parent: str) -> None:
-        making = await trio.to_thread.run_sync(self._begin, layer_id, parent)
+    async def _copy(self, layer_id: str, parent: str, *, is_root: bool) -> None:
+        making = await trio.to_thread.run_sync(self._begin, layer_id, parent, is_root)
         if making is not None and parent:
             await _copy_tree(self._directory(parent), making)
         if making is not None:
             await trio.to_thread.run_sync(os.rename, making, self._directory(layer_id))
 
-    def _begin(self, layer_id: str, parent: str) -> Path | None:
+    def _begin(self, layer_id: str, parent: str, is_root: bool) -> Path | None:
         """Return a new directory to make the layer in, or None if it is there."""
         if self._directory(layer_id).is_dir():
             return None
         if parent:
             os.stat(self._directory(parent))
-        (self.home / "parents" / layer_id).write_text(parent)
+        self.notes.note(layer_id, parent, is_root=is_root)
         making = self.home / "making" / layer_id
         trees.delete_tree(making)
         making.mkdir()
@@ -148,6 +152,7 @@ class VfsDriver:
     def _init(self) -> None:
         for name in DIRECTORIES:
             (self.home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.notes.prepare()
         for name in ("making", "trash"):
             trees.empty(self.home / name)
 
@@ -157,15 +162,14 @@ class VfsDriver:
         if self._directory(layer_id).is_dir():
             os.rename(self._directory(layer_id), trash)
             trees.delete_tree(trash)
-        for name in ("parents", "roots"):
-            (self.home / name / layer_id).unlink(missing_ok=True)
+        self.notes.forget(layer_id)
 
     def _inventory(self) -> Inventory:
-        roots = frozenset(os.listdir(self.home / "roots"))
-        return Inventory(frozenset(os.listdir(self.home / "dir")) - roots, roots)
+        noted, found = self.notes.inventory(), frozenset(os.listdir(self.home / "dir"))
+        return Inventory(found - noted.read_write, noted.read_write)
 
     def _lower(self, layer_id: str, parent: str | None) -> Path | None:
-        below = (self.home / "parents" / layer_id).read_text() if parent is None else parent
+        below = self.notes.parent(layer_id) if parent is None else parent
         return self._directory(below) if below else None
 
     def _directory(self, layer_id: str) -> Path:

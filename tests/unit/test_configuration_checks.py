@@ -31,7 +31,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"log-level": "x"}, "log-level: invalid value 'x': use one of debug, info, warn, error, fatal"),
     ({"log-format": "xml"}, "log-format: invalid value 'xml': use one of text, json"),
-    ({"storage-driver": "btrfs"}, "storage-driver: invalid value 'btrfs': use one of overlay2, overlay"),
+    (
+        {"storage-driver": "btrfs"},
+        "storage-driver: btrfs is not supported: use overlay2, vfs or the name of a graph driver plugin",
+    ),
+    (
+        {"storage-driver": "../vfs"},
+        "storage-driver: invalid value '../vfs': use overlay2, vfs or the name of a graph driver plugin",
+    ),
+    (
+        {"storage-opts": ["a=b"]},
+        "storage-opts: overlay2 has no options, only graph driver plugins may have some",
+    ),
+    ({"storage-driver": "mine", "storage-opts": ["a"]}, "storage-opts: 'a' is not key=value"),
     ({"data-root": "here"}, "data-root: must be an absolute path, got 'here'"),
     ({"data-root": "/run/longshore"}, "exec-root: must be another directory than data-root"),
     ({"labels": ["x"]}, "labels: bad attribute format: x"),

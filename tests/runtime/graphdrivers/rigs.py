@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +14,11 @@ import trio
 from daemon.archives.sandbox import Extracted
 from daemon.graphdrivers.driver import Driver
 from daemon.graphdrivers.overlay import OverlayDriver
+from daemon.graphdrivers.plugin import SERVICE, PluginDriver
+from daemon.graphdrivers.serving import serve
 from daemon.graphdrivers.vfs import VfsDriver
+from daemon.plugins.client import reach
+from daemon.plugins.discovery import Directories
 
 SECONDS: Final = 30.0
 
@@ -63,8 +67,24 @@ async def vfs(home: Path) -> AsyncGenerator[Driver, None]:
     yield driver
 
 
+@asynccontextmanager
+async def plugin(home: Path) -> AsyncGenerator[Driver, None]:
+    """Vfs, served as a plugin and consumed as one; the plugin outlives the engine."""
+    directories = Directories(home.with_name("plugins"), (home.with_name("specs"),))
+    async with AsyncExitStack() as stack:
+        if not directories.sockets.exists():
+            await stack.enter_async_context(serve(lambda there, _: VfsDriver(there), "served", directories))
+        driver = PluginDriver(await reach("served", SERVICE, directories), home)
+        try:
+            await driver.init()
+            yield driver
+        finally:
+            with trio.CancelScope(shield=True):
+                await driver.plugin.close()
+
+
 RIGS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[Driver]]]] = MappingProxyType(
-    {"overlay": overlay, "vfs": vfs}
+    {"overlay": overlay, "vfs": vfs, "plugin": plugin}
 )
 
 

@@ -53,7 +53,8 @@ def test_only_what_takes_a_restart_stays_as_it_was(key: str) -> None:
 
 def test_what_takes_a_restart_is_what_was_agreed() -> None:
     assert {
-        *("hosts", "data-root", "exec-root", "pidfile", "storage-driver", "seccomp-profile"),
+        *("hosts", "data-root", "exec-root", "pidfile", "storage-driver", "storage-opts"),
+        "seccomp-profile",
         *("bridge", "bip", "fixed-cidr", "default-gateway", "ipv6", "fixed-cidr-v6", "default-gateway-v6"),
         *("icc", "ip-masq", "ip", "default-address-pools", "mtu"),
         *("tls", "tlsverify", "tlscacert", "tlscert", "tlskey"),
