@@ -15,10 +15,9 @@ from daemon.archives import sandbox
 from daemon.archives.changes import Change, Kind
 from daemon.archives.orders import Whiteouts
 from daemon.errors import Failed
-from tests.runtime.archives.trees import facts
+from tests.runtime.archives.trees import CAPABILITY, facts
 
 pytestmark = pytest.mark.runtime
-CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 
 
 @pytest.fixture
