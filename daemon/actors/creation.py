@@ -114,18 +114,11 @@ def _check_platform(image: ImageSnapshot, wish: Wish) -> tuple[str, ...]:
         NotFound: it is for another platform than the one that was asked for (since API 1.41).
 
     """
-    made_for = image.platform
-    if made_for is None:
-        return ()
+    made_for, host = image.platform, platforms.host()
     if wish.platform and wish.api_version >= PLATFORM_SINCE:
-        if not platforms.parse(wish.platform).runs(made_for):
-            raise NotFound(
-                f"image with reference {wish.config.image} was found but its platform ({made_for}) "
-                f"does not match the specified platform ({wish.platform})"
-            )
+        platforms.check(wish.config.image, made_for, platforms.parse(wish.platform))
         return ()
-    host = platforms.host()
-    if host.runs(made_for):
+    if made_for is None or host.runs(made_for):
         return ()
     return (
         f"The requested image's platform ({made_for}) does not match the detected host platform ({host}) "

@@ -34,6 +34,7 @@ from daemon.actors.exec.linux import LinuxExecHost
 from daemon.actors.execs import Execs
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_deletion import ImageUser
+from daemon.actors.image_transfers import Transfers, make_transfers
 from daemon.actors.images import Images
 from daemon.actors.network.linux import LinuxNetworkHost
 from daemon.actors.networks import Networks
@@ -53,6 +54,8 @@ from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
 from daemon.images.rebuilding import Rebuilding
 from daemon.images.records import IMAGE_KIND as IMAGE
+from daemon.images.registry.registries import RemoteRegistries
+from daemon.images.registry.repository import Registries
 from daemon.journal import EventDraft, Journal, open_journal
 from daemon.journal.retention import Retention
 from daemon.networks.records import NETWORK_KIND
@@ -79,6 +82,7 @@ class Engine:
     journal: Journal
     graph_driver: GraphDriver
     images: Images
+    transfers: Transfers
     networks: Networks
     containers: Containers
     execs: Execs
@@ -92,6 +96,11 @@ class Engine:
     @written.default
     def _measure_written(self) -> Shared[Mapping[str, int]]:
         return Shared(partial(written_bytes, self.graph_driver, self.containers))
+
+    @property
+    def registries(self) -> Registries:
+        """Where images come from and go to."""
+        return self.transfers.registries
 
     @property
     def configuration(self) -> Configuration:
@@ -206,6 +215,12 @@ def _assemble(
         users_of,
         settings.data_root / "spool",
     )
+    transfers = make_transfers(
+        images,
+        RemoteRegistries(lambda: cell.current.settings),
+        downloads_at_once=lambda: cell.current.settings.max_concurrent_downloads,
+        uploads_at_once=lambda: cell.current.settings.max_concurrent_uploads,
+    )
     execs = Execs(LinuxExecHost(layout, bundles), journal, supervision, containers)
 
     def snapshots() -> Iterator[ContainerSnapshot]:
@@ -218,6 +233,7 @@ def _assemble(
         journal,
         storage.roots,
         images,
+        transfers,
         networks,
         containers,
         execs,
@@ -268,5 +284,6 @@ async def _recover(
     await engine.images.recover(engine.journal, discard=IMAGE not in known.incomplete)
     reached("recover-images-shown")
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
+    supervision.keep("transfers", engine.transfers.run)
     engine.containers.recover(known.containers)
     engine.execs.recover(known.execs)

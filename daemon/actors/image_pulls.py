@@ -6,7 +6,6 @@ import attrs
 
 from daemon.actors.image_commands import RecordPulled
 from daemon.actors.images import Images
-from daemon.errors import NotFound
 from daemon.images import platforms
 from daemon.images.loading import Brought
 from daemon.images.platforms import Platform
@@ -16,7 +15,7 @@ from daemon.images.pulling.plan import Plan, read_plan
 from daemon.images.pulling.pull import brought
 from daemon.images.references import Reference
 from daemon.images.registry.credentials import Credentials
-from daemon.images.registry.errors import RegistryError, for_pull
+from daemon.images.registry.errors import LoginRefused, RegistryError, RegistryFailed, for_pull
 from daemon.images.registry.repository import Registries, Repository
 
 
@@ -55,6 +54,8 @@ class Pulls:
                 is_new = False
                 for reference in await _references(wish.reference, repository):
                     is_new |= await self._pull_one(repository, reference, wish.platform, tell)
+        except LoginRefused as error:  # as 401 it would make the CLI ask for a password, terminal or not
+            raise RegistryFailed(str(error), error.code) from error
         except RegistryError as error:
             raise for_pull(error, wish.reference) from error
         what = "Downloaded newer image for" if is_new else "Image is up to date for"
@@ -68,8 +69,7 @@ class Pulls:
         named = await repository.manifest(tag_or_digest)
         wanted = platform or platforms.host()
         plan = await read_plan(repository, named, wanted, self.workshop.content.blobs)
-        if platform is not None:
-            _check_platform(plan, reference, platform)
+        platforms.check(reference.familiar, plan.document.platform, platform)
         say(tell, f"Pulling from {reference.path}", tag_or_digest)
         before = self.images.catalog.current.named(reference)
         await self._bring(repository, plan, reference, tell)
@@ -96,14 +96,3 @@ async def _references(wanted: Reference, repository: Repository) -> list[Referen
     if wanted.tag or wanted.digest:
         return [wanted]
     return [attrs.evolve(wanted, tag=tag) for tag in await repository.tags()]
-
-
-def _check_platform(plan: Plan, reference: Reference, wanted: Platform) -> None:
-    """Refuse an image that is for another platform than the one that was asked for."""
-    document = plan.document
-    found = platforms.make(document.os, document.architecture, document.variant)
-    if document.architecture and not wanted.runs(found):
-        raise NotFound(
-            f"image with reference {reference.familiar} was found but its platform ({found}) "
-            f"does not match the specified platform ({wanted})"
-        )

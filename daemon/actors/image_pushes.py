@@ -10,8 +10,8 @@ import trio
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_commands import RecordPushed
 from daemon.actors.images import Images
-from daemon.errors import Failed, NotFound
-from daemon.images import references
+from daemon.errors import Failed
+from daemon.images import platforms, references
 from daemon.images.platforms import Platform
 from daemon.images.progress import Tell, say
 from daemon.images.pushing import Push
@@ -51,7 +51,7 @@ class Pushes:
         say(tell, f"The push refers to repository [{reference.repository}]")
         images = self._chosen(reference)
         for tag, image in images:
-            _check_platform(image, tag, wish.platform)
+            platforms.check(tag.familiar, image.platform, wish.platform)
         async with self.registries.repository(reference, wish.credentials, Action.PUSH) as repository:
             for tag, image in images:
                 with self.images.content.lease() as lease:
@@ -88,11 +88,3 @@ class Pushes:
                             yield source.path
 
         return lambda digest: list(dict.fromkeys(repositories(digest)))
-
-
-def _check_platform(image: ImageSnapshot, tag: Reference, wanted: Platform | None) -> None:
-    if wanted is not None and image.platform is not None and not wanted.runs(image.platform):
-        raise NotFound(
-            f"image with reference {tag.familiar} was found but its platform ({image.platform}) "
-            f"does not match the specified platform ({wanted})"
-        )

@@ -16,10 +16,14 @@ import trio
 
 from daemon.actors.image_pulls import Pulls, PullWish
 from daemon.actors.image_pushes import Pushes, PushWish
+from daemon.actors.images import Images
 from daemon.actors.mailbox import Command, Mailbox, Request
 from daemon.errors import EngineError, Failed, Unavailable
 from daemon.images.progress import Message, Tell, Watch
+from daemon.images.pulling.layers import Workshop
+from daemon.images.registry.repository import Registries
 
+UNPACKING_AT_ONCE: Final = 4  # each is a child process that may fill a core
 Job = Callable[[Tell], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +93,11 @@ class Transfers:
     _under_way: dict[Hashable, Transfer] = attrs.field(factory=dict, init=False)
 
     @property
+    def registries(self) -> Registries:
+        """Where they come from and go to."""
+        return self.pulls.registries
+
+    @property
     def under_way(self) -> int:
         """How many jobs run."""
         return len(self._under_way)
@@ -135,6 +144,19 @@ class Transfers:
             if self._under_way.get(key) is transfer:
                 del self._under_way[key]
             transfer.end(error)
+
+
+def make_transfers(
+    images: Images,
+    registries: Registries,
+    *,
+    downloads_at_once: Callable[[], int],
+    uploads_at_once: Callable[[], int],
+) -> Transfers:
+    """Return the actor of an engine; what it may do at once is asked before each download and push."""
+    unpacking = trio.CapacityLimiter(UNPACKING_AT_ONCE)
+    workshop = Workshop(images.content, images.layer, downloads_at_once, unpacking)
+    return Transfers(Pulls(images, registries, workshop), Pushes(images, registries, uploads_at_once))
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Transfers, Any, trio.Nursery], None]]] = MappingProxyType(

@@ -11,12 +11,13 @@ What a handler must know: it is cancelled when its client leaves, unless it stre
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import structlog
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart import Blueprint, Response, current_app
+from quart import Blueprint, Response, current_app, request
 from quart.sessions import NullSession, SessionInterface
 from quart.typing import ResponseTypes
 from quart.utils import encode_headers
@@ -34,6 +35,7 @@ from daemon.errors import EngineError
 if TYPE_CHECKING:
     from daemon.actors.engine import Engine
 
+T = TypeVar("T")
 ENGINE: Final = "ENGINE"
 LOG: Final = structlog.get_logger(__name__)
 
@@ -44,9 +46,10 @@ class Conversation(TrioASGIHTTPConnection):
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Take the request in and answer it, both at once."""
         request = cast("Request", self._create_request_from_scope(send))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.handle_messages, nursery, request, receive)
-            await self.handle_request(nursery, request, send)
+        with request.ending:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.handle_messages, nursery, request, receive)
+                await self.handle_request(nursery, request, send)
 
     async def handle_messages(  # type: ignore[override]  # as in Quart-Trio
         self, nursery: trio.Nursery, request: Request, receive: ASGIReceiveCallable
@@ -137,6 +140,15 @@ def make_app(engine: Engine, blueprints: Iterable[Blueprint]) -> Application:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
+
+
+def until_the_conversation_ends(context: AbstractContextManager[T]) -> T:
+    """Enter `context`, and leave it when the current request has been answered or its client has left.
+
+    A handler's own block ends before its answer is sent, and that of a generator only if it was begun.
+    """
+    current: Request = cast("Any", request)
+    return current.ending.enter_context(context)
 
 
 def engine() -> Engine:

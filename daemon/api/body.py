@@ -12,6 +12,7 @@ the handler can put away what it has.  Any other handler is cancelled.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar, cast
 
 import orjson
@@ -110,9 +111,18 @@ class Body(TrioBody):
 
 
 class Request(TrioRequest):
-    """A request whose body is bounded."""
+    """A request whose body is bounded.
+
+    Attributes:
+        ending: what is left when the conversation with the client ends, whichever way.
+
+    """
 
     body_class = Body
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ending = ExitStack()
 
 
 def current_body() -> Body:

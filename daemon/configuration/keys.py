@@ -13,14 +13,8 @@ from daemon.settings import Settings, TakesEffect
 from daemon.shapes import Field, fields_of
 from daemon.wire import config_name
 
-NO_PULLS: Final = "images cannot be pulled yet"
 INERT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "registry-mirrors": NO_PULLS,
-        "insecure-registries": NO_PULLS,
-        "max-concurrent-downloads": NO_PULLS,
-        "max-concurrent-uploads": "images cannot be pushed yet",
-        "max-download-attempts": NO_PULLS,
         "userland-proxy": "ports are published without proxies, so not at [::1] of this host",
     }
 )

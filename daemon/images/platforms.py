@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from daemon.errors import InvalidParameter
+from daemon.errors import InvalidParameter, NotFound
 
 T = TypeVar("T")
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -95,6 +95,20 @@ def parse(text: str) -> Platform:
 def host() -> Platform:
     """Return this machine's platform."""
     return make("linux", machine.machine())
+
+
+def check(name: str, made_for: Platform | None, wanted: Platform | None) -> None:
+    """Refuse an image, known as `name`, that is for another platform than the one that somebody wants.
+
+    Raises:
+        NotFound: it is, as far as it says what it is for.
+
+    """
+    if wanted and made_for and not wanted.runs(made_for):
+        raise NotFound(
+            f"image with reference {name} was found but its platform ({made_for}) "
+            f"does not match the specified platform ({wanted})"
+        )
 
 
 def best(wanted: Platform, offered: Iterable[T], platform_of: Callable[[T], Platform | None]) -> T | None:

@@ -18,7 +18,8 @@ from tests.clients.engine import Engine, until
 from tests.clients.http_api import Api
 from tests.clients.stuck import WAYS, StuckRuntime, actor, operation, waits_for_its_runtime
 
-NO_SUCH_THING: Final = (400, 404, 405, 409, 501, 503)
+NO_SUCH_THING: Final = (400, 404, 405, 409, 500, 501, 503)
+NOWHERE: Final = "127.0.0.1:1"  # a registry that is not there
 READS: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "/_ping": (("/_ping", {}),),
     "/version": (("/version", {}),),
@@ -30,7 +31,7 @@ READS: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "/<any(swarm,services,nodes,tasks,secrets,configs):group>": (("/swarm", {}),),
     "/<any(swarm,services,nodes,tasks,secrets,configs):group>/<path:rest>": (("/services/x", {}),),
     "/images/json": (("/images/json", {"all": 1}),),
-    "/images/search": (("/images/search", {"term": "x"}),),
+    "/images/search": (("/images/search", {"term": f"{NOWHERE}/x"}),),
     "/images/<path:name>/json": (("/images/busybox/json", {}),),
     "/images/<path:name>/history": (("/images/busybox/history", {}),),
     "/images/get": (("/images/get", {"names": "busybox"}),),
@@ -53,7 +54,7 @@ READS: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "/containers/<name>/archive": (("/containers/{other}/archive", {"path": "/bin"}),),
     "/containers/<name>/checkpoints": (("/containers/{stuck}/checkpoints", {}),),
     "/exec/<exec_id>/json": (("/exec/{session}/json", {}),),
-    "/distribution/<path:name>/json": (("/distribution/busybox/json", {}),),
+    "/distribution/<path:name>/json": ((f"/distribution/{NOWHERE}/busybox/json", {}),),
     "/system/df": (("/system/df", {}),),
     "/networks": (("/networks", {}),),
     "/networks/<reference>": (("/networks/x", {}),),

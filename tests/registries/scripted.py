@@ -83,6 +83,7 @@ async def _answer(reply: Reply, bodiless: bool, stream: trio.abc.Stream, connect
     headers = list({**length, **reply.headers}.items())
     await stream.send_all(connection.send(h11.Response(status_code=reply.status, headers=headers)) or b"")
     if reply.stalls:
+        await stream.send_all(connection.send(h11.Data(data=reply.body[: reply.cut or 0])) or b"")
         await trio.sleep_forever()
     if reply.cut is not None:
         await stream.send_all(reply.body[: reply.cut])

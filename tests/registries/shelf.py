@@ -45,7 +45,7 @@ class Request:
 
 @attrs.frozen
 class Reply:
-    """What is answered; after `cut` bytes of the body the connection breaks, `stalls` leaves it silent."""
+    """What is answered; after `cut` bytes of the body the connection breaks; `stalls` leaves it silent."""
 
     status: int = 200
     headers: Mapping[str, str] = attrs.field(factory=dict)

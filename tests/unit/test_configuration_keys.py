@@ -60,12 +60,6 @@ def test_the_defaults_warn_of_nothing() -> None:
     ("file", "warning"),
     [
         (
-            {"max-concurrent-downloads": 1},
-            "max-concurrent-downloads: has no effect: images cannot be pulled yet",
-        ),
-        ({"max-concurrent-uploads": 1}, "max-concurrent-uploads: has no effect: images cannot be pushed yet"),
-        ({"registry-mirrors": ["http://m"]}, "registry-mirrors: has no effect: images cannot be pulled yet"),
-        (
             {"features": {"buildkit": True}},
             "features.buildkit: has no effect: this engine has no such feature",
         ),

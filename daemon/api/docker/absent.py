@@ -29,8 +29,6 @@ ABSENT: Final = (
     ("POST", "/build/cancel", "building images"),
     ("POST", "/session", "building images"),
     ("POST", "/grpc", "building images"),
-    ("POST", "/images/<path:name>/push", "pushing to registries"),
-    ("GET", "/distribution/<path:name>/json", "asking registries"),
     ("POST", "/volumes/create", "volumes"),
     ("POST", "/volumes/prune", "volumes"),
 )

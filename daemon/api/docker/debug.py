@@ -3,7 +3,7 @@
 Read from mailboxes, snapshots and the supervisor's notes, without asking anybody, so it can be had when
 everything else is stuck.  The answer:
 
-    {"Actors": [ACTOR, ...],       the configuration's, the images', the containers', the exec sessions'
+    {"Actors": [ACTOR, ...],       the configuration's, the images', the transfers', the containers', ...
      "Tasks": [{"Name", "Since"}]} what is seen through without an actor, such as the making of a container
 
 and an ACTOR, in which every time is RFC 3339 and what there is none of is null or empty:
@@ -52,7 +52,7 @@ async def actors() -> Response:  # ruff: ignore[unused-async]  Quart would run i
 
 def _actors(found: Engine) -> Iterator[dict[str, Any]]:
     kept = found.containers.supervision.kept
-    for mailbox in (found.live.mailbox, found.images.mailbox):
+    for mailbox in (found.live.mailbox, found.images.mailbox, found.transfers.mailbox):
         busy = bool(mailbox.at_hand or mailbox.unanswered)
         yield _actor(mailbox, "busy" if busy else "idle", (), kept.get(mailbox.name, UNKNOWN))
     for one in (*found.containers, *found.execs):

@@ -19,7 +19,7 @@ from daemon.actors.images import Images
 from daemon.api import answers
 from daemon.api.app import engine
 from daemon.api.body import upload
-from daemon.api.docker import image_filters, image_manifests, image_views, platforms
+from daemon.api.docker import image_filters, image_manifests, image_views, platforms, registries
 from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
 from daemon.api.docker.pruning import tell_of_prune
 from daemon.api.query import filters, flag, text, texts
@@ -71,12 +71,6 @@ async def list_images() -> Response:
         for row, manifests in zip(rows, await image_manifests.manifests(images(), chosen), strict=True):
             row["Manifests"] = manifests
     return answers.json(rows)
-
-
-@blueprint.get("/images/search")
-async def search() -> Response:  # ruff: ignore[unused-async]  sync = a thread
-    """Refuse: there is no registry client yet."""
-    raise NotImplementedHere("searching registries is not supported yet")
 
 
 @blueprint.get("/images/<path:name>/json")
@@ -142,12 +136,10 @@ async def load() -> Response:
 
 @blueprint.post("/images/create")
 async def create() -> Response:
-    """Import a file system tar; pulling needs a registry client."""
+    """Pull from a registry, or import a file system tar."""
     source = text("fromSrc")
     if not source:
-        raise NotImplementedHere(
-            f"pulling from registries is not supported yet (asked for {text('fromImage')!r})"
-        )
+        return await registries.pull()
     if source != "-":
         raise NotImplementedHere("importing from a URL is not supported: send the tar as the body, fromSrc=-")
     name = references.for_tagging(text("repo"), text("tag")) if text("repo") else None

@@ -14,7 +14,7 @@ from daemon.actors.image_catalog import ImageSnapshot
 from daemon.api.body import parse_json
 from daemon.api.query import texts
 from daemon.api.versions import api_version
-from daemon.errors import InvalidParameter, NotFound
+from daemon.errors import InvalidParameter
 from daemon.images import platforms
 from daemon.images.platforms import Platform
 
@@ -61,12 +61,7 @@ def check(images: Sequence[tuple[str, ImageSnapshot]], wanted: Platform | None) 
 
     """
     for name, image in images:
-        made_for = image.platform
-        if wanted and made_for and not wanted.runs(made_for):
-            raise NotFound(
-                f"image with reference {name} was found but its platform ({made_for}) "
-                f"does not match the specified platform ({wanted})"
-            )
+        platforms.check(name, image.platform, wanted)
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:

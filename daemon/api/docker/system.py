@@ -58,12 +58,6 @@ async def info() -> Response:
     return answers.json(info_document(engine(), host(), api_version()))
 
 
-@routes.post("/auth")
-async def auth() -> Response:
-    """Refuse: there is no registry client yet."""
-    raise NotImplementedHere("logging in to a registry is not supported yet")
-
-
 @routes.get("/plugins")
 async def list_plugins() -> Response:
     """List managed plugins: there are none."""

@@ -21,6 +21,7 @@ from daemon.api.docker import (
     logs,
     memberships,
     networks,
+    registries,
     swarm,
     system,
 )
@@ -31,6 +32,7 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     debug.routes,
     disk_usage.routes,
     swarm.routes,
+    registries.routes,
     images.blueprint,
     events.routes,
     containers.routes,

@@ -50,12 +50,13 @@ class FakeEngine:
     execs: Execs
     live: Owner = attrs.field(factory=lambda: Owner(Mailbox("configuration")))
     images: Owner = attrs.field(factory=lambda: Owner(Mailbox("images")))
+    transfers: Owner = attrs.field(factory=lambda: Owner(Mailbox("transfers")))
 
 
 @pytest.fixture
 def engine(world: World) -> FakeEngine:
     engine = FakeEngine(world.containers, world.execs)
-    for owner in (engine.live, engine.images):
+    for owner in (engine.live, engine.images, engine.transfers):
         world.containers.supervision.keep(owner.mailbox.name, trio.sleep_forever)
     return engine
 
@@ -83,6 +84,7 @@ async def test_actors_that_have_nothing_to_do_are_shown_too(app: Application, wo
     assert await shown(app) == {
         "configuration": QUIET,
         "images": QUIET,
+        "transfers": QUIET,
         f"container {container.id}": QUIET | {"State": "running"},
         f"exec {session.id}": QUIET | {"State": "created"},
     }

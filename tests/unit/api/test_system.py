@@ -229,7 +229,6 @@ async def test_engine_keeps_its_id(app: Application) -> None:
         ("POST", "/swarm/leave", 503, NO_MANAGER),
         ("DELETE", "/configs/x", 503, NO_MANAGER),
         ("POST", "/swarm/init", 501, "swarm mode is not supported"),
-        ("POST", "/auth", 501, "logging in to a registry is not supported yet"),
         ("POST", "/plugins/pull", 501, "installing plugins is not supported yet"),
         ("GET", "/plugins/a/b:1/json", 404, 'plugin "a/b:1" not found'),
         ("DELETE", "/plugins/x", 404, 'plugin "x" not found'),

@@ -10,7 +10,7 @@ import pytest
 from daemon.actors.image_commands import Delete, Removed
 from daemon.errors import InvalidParameter, NotFound
 from daemon.images import digests
-from daemon.images.registry.errors import ImageUnusable, NothingThere, RegistryFailed
+from daemon.images.registry.errors import ImageUnusable, LoginRefused, NothingThere, RegistryFailed
 from tests.unit.images.pulling.fakes import layer, make_image, make_index
 from tests.unit.images.pulling.world import NAME, World, make_world
 
@@ -128,6 +128,12 @@ async def test_a_platform_that_is_not_there_is_not_found(world: World) -> None:
 
 async def test_a_tag_that_is_not_there_is_not_found_before_anything_is_said(world: World) -> None:
     with pytest.raises(NothingThere, match=f"manifest for {NAME}:1 not found: manifest unknown"):
+        await world.pull()
+
+
+async def test_a_refused_login_is_no_reason_for_a_client_to_ask_for_a_password(world: World) -> None:
+    world.box.refusals["manifest"] = LoginRefused("no basic auth credentials")
+    with pytest.raises(RegistryFailed, match="no basic auth credentials"):
         await world.pull()
 
 

@@ -10,15 +10,14 @@ import attrs
 import trio
 
 from daemon.actors.image_actor import ImagesActor
-from daemon.actors.image_pulls import Pulls, PullWish
-from daemon.actors.image_pushes import Pushes, PushWish
-from daemon.actors.image_transfers import Pull, Push, Transfers
+from daemon.actors.image_pulls import PullWish
+from daemon.actors.image_pushes import PushWish
+from daemon.actors.image_transfers import Pull, Push, Transfers, make_transfers
 from daemon.actors.images import Images
 from daemon.images import platforms, references
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
 from daemon.images.progress import Message, Watch
-from daemon.images.pulling.layers import Workshop
 from daemon.images.registry.credentials import ANONYMOUS, Credentials
 from tests.registries.fake import FakeRegistries, FakeRepository
 from tests.unit.fakes import FakeLedger
@@ -103,8 +102,9 @@ async def make_world(tmp_path: Path) -> AsyncGenerator[World, None]:
     images = Images(content, lambda _: (), tmp_path / "spool")
     await images.recover(ledger)
     world: World
-    workshop = Workshop(content, images.layer, lambda: world.downloads_at_once, trio.CapacityLimiter(4))
-    transfers = Transfers(Pulls(images, registries, workshop), Pushes(images, registries, lambda: 2))
+    transfers = make_transfers(
+        images, registries, downloads_at_once=lambda: world.downloads_at_once, uploads_at_once=lambda: 2
+    )
     world = World(images, layers, registries, ledger, transfers)
     async with trio.open_nursery() as nursery:
         await nursery.start(ImagesActor(images, ledger).run)
