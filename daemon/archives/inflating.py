@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from daemon.archives import sandbox
+from daemon.archives.children import PIPE_BYTES, ended, opened
 from daemon.archives.errors import HOST_AT_FAULT
 from daemon.archives.supply import Archived, Feed, supplied
 from daemon.errors import Failed, InvalidParameter
@@ -41,7 +42,7 @@ class Inflated:
         assert self.process.stderr
         if self.diff_id:
             raise StopAsyncIteration
-        if chunk := await self.process.stdout.receive_some(sandbox.PIPE_BYTES):
+        if chunk := await self.process.stdout.receive_some(PIPE_BYTES):
             return bytes(chunk)
         said = (await self.process.stderr.receive_some(ANSWER_BYTES)).decode(errors="replace")
         status = await self.process.wait()
@@ -73,14 +74,14 @@ async def inflated(archived: Archived) -> AsyncGenerator[Inflated, None]:
     """
     async with supplied(archived) as (stdin, news, feed):
         arguments = (str(sandbox.EMPTY), "" if news is None else str(news))
-        process = await sandbox.opened("inflate", arguments, stdin, () if news is None else (news,))
+        process = await opened("inflate", arguments, stdin, () if news is None else (news,))
         found = Inflated(process)
         try:
             async with _beside(partial(found.feed, feed)):
                 yield found
         finally:
             with trio.CancelScope(shield=True):  # it is killed, so this cannot take long
-                await sandbox.ended(process)
+                await ended(process)
 
 
 @asynccontextmanager

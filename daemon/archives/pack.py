@@ -19,16 +19,16 @@ import sys
 from collections.abc import Generator
 from typing import Final
 
+from daemon.archives.branches import Branch, wanted_of
 from daemon.archives.confinement import confine, grant_cpu
 from daemon.archives.entry import HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.headers import END, header, padding
 from daemon.archives.names import relative
 from daemon.archives.orders import PackOrder, Whiteouts
+from daemon.archives.output import Output
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, is_whiteout
 
-CHUNK_BYTES: Final = 1 << 20
-_GATHER_BYTES: Final = 1 << 16
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # Other attributes of `security` are the host's own labels and signatures.
@@ -36,72 +36,6 @@ _XATTRS: Final = ("security.capability", "system.posix_acl_", "user.")
 _OVERLAY_XATTRS: Final = "user.overlay."
 _REDIRECT: Final = "trusted.overlay.redirect"
 _GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ESTALE})
-
-
-class Output:
-    """The tar on a pipe; small pieces are gathered."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._gathered = bytearray()
-
-    def add(self, piece: bytes) -> None:
-        """Add bytes."""
-        self._gathered += piece
-        if len(self._gathered) >= _GATHER_BYTES:
-            self.flush()
-
-    def add_file(self, file: int, size: int) -> None:
-        """Add `size` bytes of a file, and zeros for those it has not any more."""
-        if size < _GATHER_BYTES:
-            content = os.read(file, size)
-            self.add(content.ljust(size, b"\0"))
-            return
-        self.flush()
-        left = size
-        while left and (sent := os.sendfile(self._descriptor, file, None, min(left, CHUNK_BYTES))):
-            left -= sent
-        while left:
-            zeros = bytes(min(left, CHUNK_BYTES))
-            self._write(zeros)
-            left -= len(zeros)
-
-    def flush(self) -> None:
-        """Write what has been gathered."""
-        self._write(bytes(self._gathered))
-        self._gathered.clear()
-
-    def _write(self, piece: bytes) -> None:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-
-
-class Branch:
-    """What is wanted of one directory: some of its members, and whiteouts."""
-
-    def __init__(self) -> None:
-        self.members: dict[bytes, Branch] = {}
-        self.deleted: set[bytes] = set()
-
-    def grow(self, path: bytes) -> Branch:
-        """Return the branch at `path`, made if need be."""
-        branch = self
-        for part in path.split(b"/") if path else ():
-            branch = branch.members.setdefault(part, Branch())
-        return branch
-
-
-def _wanted(order: PackOrder) -> Branch | None:
-    if order.chosen is None:
-        return None
-    root = Branch()
-    for path in order.chosen:
-        root.grow(relative(os.fsencode(path)))
-    for path in order.deleted:
-        parent, _, name = relative(os.fsencode(path)).rpartition(b"/")
-        root.grow(parent).deleted.add(name)
-    return root
 
 
 class Packer:
@@ -128,7 +62,7 @@ class Packer:
                 prefix = b"" if top is None else top.rstrip(b"/") + b"/"
                 if prefix:
                     self._put_directory(directory, prefix)
-                self._members(directory, prefix, b"", _wanted(self._order))
+                self._members(directory, prefix, b"", wanted_of(self._order))
         else:
             parent, name = os.path.split(path)
             with _opened(parent, _DIRECTORY) as directory:

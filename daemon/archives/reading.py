@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from zlib import adler32
 
 from daemon.archives import sparse
-from daemon.archives.entry import BLOCK_BYTES, HARD_LINK, XATTR_NAMESPACES, XATTR_RECORD, Entry
+from daemon.archives.entry import BLOCK_BYTES, HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.names import relative
-from daemon.archives.numbers import NANOSECONDS, decimal_ns, number, whole
+from daemon.archives.numbers import NANOSECONDS, number, verify
+from daemon.archives.records import Records, amend, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +27,12 @@ if TYPE_CHECKING:
 EXTENDED_HEADER_LIMIT_BYTES: Final = 1 << 20
 EXTENDED_HEADERS_LIMIT: Final = 8  # before one member
 _LAYOUT: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s8x4s")
-_HALF: Final = BLOCK_BYTES // 2
 _NO_BLOCK: Final = bytes(BLOCK_BYTES)
-_CHECKSUM: Final = slice(148, 156)
 _SIZE: Final = slice(124, 136)
 _GLOBAL: Final = b"g"
-_LENGTH_DIGITS: Final = 20
 _POSIX: Final = b"ustar\0"
 _STAR: Final = b"tar\0"
 _STAR_PREFIX_BYTES: Final = 131
-_ADDITIVE: Final = 0xFFFF
 _SPARSE: Final = b"S"
 _KINDS: Final[Mapping[bytes, int]] = {
     b"0": stat.S_IFREG,
@@ -51,7 +47,6 @@ _KINDS: Final[Mapping[bytes, int]] = {
     b"6": stat.S_IFIFO,
 }
 _DEVICES: Final = frozenset({stat.S_IFCHR, stat.S_IFBLK})
-Records = dict[bytes, bytes]
 
 
 class TarReader:
@@ -125,7 +120,7 @@ class TarReader:
             return None
         if len(block) < BLOCK_BYTES:
             raise _cut_off()
-        _verify(block)
+        verify(block)
         return block
 
     def _extension(self, kind: bytes, block: bytes) -> Records:
@@ -162,7 +157,7 @@ class TarReader:
             target.partition(b"\0")[0],
         )
         if records:
-            _amend(entry, records)
+            amend(entry, records)
         if entry.kind in _DEVICES:
             entry.device = os.makedev(number(major), number(minor))
         elif kind == b"\0" and entry.name.endswith(b"/"):  # before POSIX directories had no type of their own
@@ -236,69 +231,10 @@ def _cut_off() -> BadArchive:
     return BadArchive("unexpected end of the archive")
 
 
-def _verify(block: bytes) -> None:
-    """Prove that a block is a header by its checksum: the sum of its bytes, with blanks where it stands.
-
-    The low half of an Adler checksum is such a sum as long as it stays below 65521, as for half a block it
-    does.
-    """
-    stated = number(block[_CHECKSUM])
-    blank = b"%b        %b" % (block[:148], block[156:])
-    counted = (adler32(blank[:_HALF]) & _ADDITIVE) + (adler32(blank[_HALF:]) & _ADDITIVE) - 2
-    if stated == counted:
-        return
-    if stated != sum(byte - 256 if byte > 127 else byte for byte in blank):  # some old tars count so
-        raise BadArchive("broken header: its checksum is wrong")
-
-
-def _records(content: bytes) -> Records:
-    """Take a PAX header apart into its records."""
-    found: Records = {}
-    at = 0
-    while at < len(content):
-        blank = content.find(b" ", at, at + _LENGTH_DIGITS)
-        end = at + whole(content[at:blank]) if blank > 0 else 0
-        key, equals, value = content[blank + 1 : end - 1].partition(b"=")
-        if not key or not equals or content[end - 1 : end] != b"\n":
-            raise BadArchive("broken header: a record of it has no end")
-        found[key] = found[key] + b"," + value if key in sparse.REPEATED and key in found else value
-        at = end
-    return found
-
-
-def _amend(entry: Entry, records: Records) -> None:
-    """Have records replace what the header says; an empty one leaves it as it is."""
-    for key, value in records.items():
-        if value and key in _AMENDMENTS:
-            attribute, read = _AMENDMENTS[key]
-            setattr(entry, attribute, read(value))
-    if sparse.NAME_RECORD in records:
-        entry.name = records[sparse.NAME_RECORD]
-    names = (os.fsdecode(key).removeprefix(XATTR_RECORD) for key in records if key.startswith(_XATTR))
-    entry.xattrs = tuple(
-        (name, records[os.fsencode(XATTR_RECORD + name)])
-        for name in names
-        if name.startswith(XATTR_NAMESPACES)
-    )
-
-
-def _same(value: bytes) -> bytes:
-    return value
-
-
-_XATTR: Final = XATTR_RECORD.encode()
-_AMENDMENTS: Final[Mapping[bytes, tuple[str, Callable[[bytes], int | bytes]]]] = {
-    b"path": ("name", _same),
-    b"linkpath": ("target", _same),
-    b"size": ("size", whole),
-    b"uid": ("uid", whole),
-    b"gid": ("gid", whole),
-    b"mtime": ("mtime_ns", decimal_ns),
-}
 _EXTENSIONS: Final[Mapping[bytes, Callable[[bytes], Records]]] = {
-    b"x": _records,
-    b"X": _records,  # Solaris's own letter for the same
-    _GLOBAL: _records,
+    b"x": parse,
+    b"X": parse,  # Solaris's own letter for the same
+    _GLOBAL: parse,
     b"L": lambda content: {b"path": content.partition(b"\0")[0]},
     b"K": lambda content: {b"linkpath": content.partition(b"\0")[0]},
 }

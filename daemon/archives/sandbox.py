@@ -1,4 +1,4 @@
-"""Running the confined children that read and write archives of what others have made.
+"""What confined children do for the engine: they read and write archives of what others have made.
 
 The engine itself never parses a tar: a hostile one can cost a child its life, nothing more.  Data goes from
 the archive's file straight to the child's stdin and from there to disk; the engine moves no bytes, except
@@ -7,29 +7,17 @@ those of a tar that is on its way to or from a client.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import subprocess  # ruff: ignore[suspicious-subprocess-import]  its names for pipes and results; trio runs them
-import sys
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Generator,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import isal
 import trio
 
 from daemon.archives.changes import Change, Kind
+from daemon.archives.children import Chunks, as_file, ended, last_words, opened, run, run_fed
 from daemon.archives.errors import HOST_AT_FAULT
 from daemon.archives.orders import (
     CompareOrder,
@@ -41,21 +29,10 @@ from daemon.archives.orders import (
     Whiteouts,
     write,
 )
-from daemon.archives.supply import Archived, Feed, Known, supplied
+from daemon.archives.supply import Archived, Known, supplied
 from daemon.errors import Failed, InvalidParameter
 
-PIPE_BYTES: Final = 1 << 20
 EMPTY: Final = Path("/proc/self/fdinfo")  # nobody can put anything there: the root of who needs no file
-_PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
-_ERROR_LIMIT_CHARACTERS: Final = 2000
-_LIBRARIES: Final = Path(isal.__file__).parents[1]
-ENVIRONMENT: Final = {
-    "PYTHONPATH": f"{_PACKAGE_ROOT}:{_LIBRARIES}",
-    "PYTHONUTF8": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-_INTERPRETER: Final = (sys.executable, "-P", "-s", "-S")  # `site` takes longer than all the rest
-_Done = subprocess.CompletedProcess[bytes]
 
 
 @attrs.frozen
@@ -80,11 +57,6 @@ class Archive:
     """The files of an archive by name; a link to a file is one more name for it."""
 
     members: Mapping[str, Member]
-
-
-def child_command(module: str, *arguments: str) -> list[str]:
-    """Return the command line of a child; its environment is to be `ENVIRONMENT`."""
-    return [*_INTERPRETER, "-m", module, *arguments]
 
 
 async def extract(
@@ -209,10 +181,10 @@ def _both(lower: Path | None, upper: Path) -> CompareOrder:
 
 
 async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[tuple[Change, ...], int]:
-    with _as_file(write(order)) as stdin:
-        done = await _run(module, (), stdin)
+    with as_file(write(order)) as stdin:
+        done = await run(module, (), stdin)
     if done.returncode != 0:
-        raise Failed(f"cannot compare layers: {_last_words(done.stderr, done.returncode)}")
+        raise Failed(f"cannot compare layers: {last_words(done.stderr, done.returncode)}")
     changes, size_bytes = await trio.to_thread.run_sync(json.loads, done.stdout)
     return tuple(Change(path, Kind(kind)) for path, kind in changes), size_bytes
 
@@ -221,10 +193,10 @@ async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrde
     async with supplied(archived) as (stdin, news, feed):
         arguments = order.arguments(news)
         passed = () if news is None else (news,)
-        done = await _fed(feed, module, arguments, stdin, passed)
+        done = await run_fed(feed, module, arguments, stdin, passed)
     if done.returncode == 0:
         return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
-    said = _last_words(done.stderr, done.returncode)
+    said = last_words(done.stderr, done.returncode)
     if done.returncode == HOST_AT_FAULT:
         raise Failed(f"cannot unpack: {said}")
     raise InvalidParameter(f"invalid archive: {said}")
@@ -234,127 +206,12 @@ def _known(archived: Archived) -> str:
     return archived.digest if isinstance(archived, Known) else ""
 
 
-async def _fed(feed: Feed, module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int]) -> _Done:
-    """Run a child while `feed` gives it what it needs; when that fails the child is killed."""
-    failure: Exception | None = None
-
-    async def run_feed() -> None:
-        nonlocal failure
-        try:
-            await feed()
-        except Exception as error:  # whatever the source of the archive has; passed on below, not in a group
-            failure = error
-            nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_feed)
-        try:
-            done = await _run(module, arguments, stdin, passed)
-        except OSError as error:
-            failure = error
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return done
-
-
-def _command(child: str) -> list[str]:
-    code = f"from daemon.archives.errors import run; from daemon.archives.{child} import main; run(main)"
-    return [*_INTERPRETER, "-c", code]
-
-
-async def _run(module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()) -> _Done:
-    return await trio.run_process(
-        [*_command(module), *arguments],
-        stdin=stdin,
-        capture_stdout=True,
-        capture_stderr=True,
-        check=False,
-        env=ENVIRONMENT,
-        pass_fds=passed,
-        start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
-        deliver_cancel=_kill,
-    )
-
-
-async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  trio awaits it
-    """A child owns nothing but a directory its parent throws away, so there is nothing to let it finish."""
-    process.kill()
-
-
-def _last_words(stderr: bytes, status: int) -> str:
-    said = stderr.decode(errors="replace").strip()[:_ERROR_LIMIT_CHARACTERS]
-    return said or f"the child ended with {status}"
-
-
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    with _as_file(write(order)) as stdin:
+    with as_file(write(order)) as stdin:
         process = await opened("pack", (), stdin)
     try:
-        yield _Chunks(process)
+        yield Chunks(process)
     finally:
         with trio.CancelScope(shield=True):  # it is killed, so this cannot take long
             await ended(process)
-
-
-async def opened(
-    child: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()
-) -> trio.Process:
-    """Start a child that writes to a pipe, and answers or complains on another."""
-    process = await trio.lowlevel.open_process(
-        [*_command(child), *arguments],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        pass_fds=passed,
-        start_new_session=True,
-    )
-    assert isinstance(process.stdout, trio.lowlevel.FdStream)
-    fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    return process
-
-
-async def ended(process: trio.Process) -> None:
-    """Leave nothing of such a child, whatever it was doing."""
-    process.kill()
-    assert process.stdout
-    assert process.stderr
-    await process.wait()
-    await process.stdout.aclose()
-    await process.stderr.aclose()
-
-
-@attrs.define(eq=False)
-class _Chunks:
-    """What a child writes to stdout; no generator, so nothing is left over when nobody reads to the end."""
-
-    process: trio.Process
-
-    def __aiter__(self) -> _Chunks:
-        return self
-
-    async def __anext__(self) -> bytes:
-        assert self.process.stdout
-        assert self.process.stderr
-        chunk = await self.process.stdout.receive_some(PIPE_BYTES)
-        if chunk:
-            return bytes(chunk)
-        said = await self.process.stderr.receive_some(_ERROR_LIMIT_CHARACTERS)
-        if (status := await self.process.wait()) != 0:
-            raise Failed(f"cannot pack: {_last_words(bytes(said), status)}")
-        raise StopAsyncIteration
-
-
-@contextlib.contextmanager
-def _as_file(text: str) -> Generator[int, None, None]:
-    """Lend a file in memory with `text`, which is longer than an argument may be."""
-    descriptor = os.memfd_create("order")
-    try:
-        with open(descriptor, "w", closefd=False) as file:
-            file.write(text)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)

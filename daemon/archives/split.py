@@ -14,6 +14,7 @@ import stat
 import sys
 
 from daemon.archives.confinement import confine
+from daemon.archives.content import write
 from daemon.archives.decoding import decoder
 from daemon.archives.entry import HARD_LINK
 from daemon.archives.errors import BadArchive
@@ -21,7 +22,6 @@ from daemon.archives.flow import Flow, Hasher
 from daemon.archives.names import relative
 from daemon.archives.reading import TarReader
 from daemon.archives.source import Source
-from daemon.archives.tree import write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

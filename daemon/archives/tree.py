@@ -10,10 +10,10 @@ set-group-ID bit or a default ACL would be inherited by what comes later.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
+from daemon.archives.content import set_xattrs, write, write_extents
 from daemon.archives.entry import HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.names import relative
@@ -102,7 +102,7 @@ class Tree:
                 for piece in pieces:
                     write(target, piece)
             else:
-                _write_extents(target, entry, pieces)
+                write_extents(target, entry, pieces)
             self._dress_file(entry, target)
         finally:
             os.close(target)
@@ -115,7 +115,7 @@ class Tree:
         if entry.mode & 0o7000 or not self._is_fresh:  # the first three are lost at a change of owner
             os.fchmod(target, entry.mode)
         if entry.xattrs:
-            _set_xattrs(entry, target)
+            set_xattrs(entry, target)
         os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
 
     def _make_directory(self, entry: Entry, path: bytes, _: Pieces) -> None:
@@ -168,7 +168,7 @@ class Tree:
         if entry.kind != stat.S_IFLNK:
             os.chmod(path, entry.mode)
         if entry.xattrs:
-            _set_xattrs(entry, path)
+            set_xattrs(entry, path)
         os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
 
     def _delete(self, parent: bytes, name: bytes) -> None:
@@ -239,38 +239,3 @@ def _refuse_another_kind(entry: Entry, path: bytes) -> None:
     old, new = ("directory", "non-directory") if kind == stat.S_IFDIR else ("non-directory", "directory")
     name = os.fsdecode(path)
     raise BadArchive(f'cannot overwrite {old} "{name}" with {new} "{name}"')
-
-
-def write(target: int, piece: memoryview) -> None:
-    """Write all of `piece`."""
-    written = os.write(target, piece)
-    while written < len(piece):
-        written += os.write(target, piece[written:])
-
-
-def _write_extents(target: int, entry: Entry, pieces: Pieces) -> None:
-    """Write a file's data, which comes in one piece, to where it belongs between the holes."""
-    supply = iter(pieces)
-    piece = memoryview(b"")
-    for offset, length in entry.extents or ():
-        os.lseek(target, offset, os.SEEK_SET)
-        left = length
-        while left:
-            piece = piece or next(supply)
-            write(target, piece[:left])
-            left, piece = max(left - len(piece), 0), piece[left:]
-    os.ftruncate(target, entry.size)
-
-
-def _set_xattrs(entry: Entry, file: int | bytes) -> None:
-    for name, value in entry.xattrs:
-        try:
-            if isinstance(file, int):
-                os.setxattr(file, name, value)
-            else:
-                os.setxattr(file, name, value, follow_symlinks=False)
-        except OSError as error:
-            # A file system without this kind of attribute still makes a usable image, but a program
-            # that silently lost its capabilities does not.
-            if error.errno not in {errno.ENOTSUP, errno.EPERM} or name == "security.capability":
-                raise

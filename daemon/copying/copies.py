@@ -17,8 +17,8 @@ from typing import Final
 import attrs
 import trio
 
+from daemon.archives.children import ENVIRONMENT, PIPE_BYTES, child_command
 from daemon.archives.errors import ARCHIVE_AT_FAULT
-from daemon.archives.sandbox import ENVIRONMENT, PIPE_BYTES, child_command
 from daemon.copying.child import Failure
 from daemon.copying.orders import CopyOrder
 from daemon.copying.pathstat import PathStat

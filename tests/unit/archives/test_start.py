@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from daemon.archives.sandbox import ENVIRONMENT
+from daemon.archives.children import ENVIRONMENT
 
 SLOW = {
     "typing",
