@@ -15,6 +15,7 @@ import trio.lowlevel
 from daemon.archives import sandbox
 from daemon.archives.growing import Growing
 from daemon.archives.sandbox import Extracted
+from daemon.archives.supply import Known
 from daemon.errors import Failed, InvalidParameter
 from daemon.images import digests
 from tests.unit.images.tars import member, tar
@@ -137,3 +138,12 @@ async def test_a_child_that_gives_up_does_not_wait_for_the_rest(root: Path) -> N
     async with aclosing(endless()) as chunks:
         with trio.fail_after(10), pytest.raises(InvalidParameter, match="invalid archive"):
             await sandbox.extract(chunks, root)
+
+
+async def test_the_digest_of_a_plain_tar_is_believed(root: Path, tmp_path: Path) -> None:
+    plain, compressed = tmp_path / "plain", tmp_path / "compressed"
+    plain.write_bytes(LAYER)
+    compressed.write_bytes(gzip.compress(LAYER))
+    assert await sandbox.diff_id_of(Known(plain, "sha256:known")) == "sha256:known"
+    assert await sandbox.diff_id_of(Known(compressed, "sha256:known")) == digests.of(LAYER)
+    assert (await sandbox.extract(Known(plain, "sha256:known"), root)).diff_id == "sha256:known"
