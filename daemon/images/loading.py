@@ -72,9 +72,8 @@ class Job:
         """
         digest, size_bytes = await trio.to_thread.run_sync(_measure, tar)
         known = Known(tar, digest)
-        chain_id = await sandbox.diff_id_of(
-            known
-        )  # a layer that nothing is below has it as its chain ID, too
+        # A layer that nothing is below has its diff ID as its chain ID.
+        chain_id = await sandbox.diff_id_of(known)
         self.lease.layer(chain_id)
         extracted = await self.content.layers.add(chain_id, None, known, _expecting(chain_id, 0))
         reached("image-layer-imported")
