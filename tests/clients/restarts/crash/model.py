@@ -16,9 +16,8 @@ from tests.clients.restarts.crash.box import TERMINATED, Box
 KILLED = 137
 GONE = "gone"
 ALIVE = frozenset({"running", "paused"})
-UNPREPARED = (
-    2  # of runc's init, told to stop before it has become the program: no signal ends a first process
-)
+# Of runc's init, told to stop before it has become the program: no signal ends a first process.
+UNPREPARED = 2
 BY_SIGNAL = frozenset({TERMINATED, KILLED, UNPREPARED})
 NOTHING: frozenset[int] = frozenset()
 
