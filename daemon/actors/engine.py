@@ -21,6 +21,7 @@ from daemon.actors.configuration.event import reload_event
 from daemon.actors.configuration.value import Configuration
 from daemon.actors.container.actor import KIND as CONTAINER
 from daemon.actors.container.bundle import CGROUP_PARENT, Bundles
+from daemon.actors.container.commits import Commits
 from daemon.actors.container.files import ContainerFiles
 from daemon.actors.container.linux import LinuxHost
 from daemon.actors.container.namespaces import NamespaceFinder
@@ -87,6 +88,7 @@ class Engine:
     containers: Containers
     execs: Execs
     files: ContainerFiles
+    commits: Commits
     inotify: Inotify
     hostname: str
     objections: Cell[tuple[str, ...]]
@@ -238,6 +240,7 @@ def _assemble(
         containers,
         execs,
         ContainerFiles(storage.roots, layout, supervision),
+        Commits(host, storage.roots, images, supervision),
         inotify,
         platform.node(),
         wiring.objections,

@@ -21,6 +21,7 @@ from daemon.actors import image_changes
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_changes import Change
 from daemon.actors.image_commands import (
+    AddLayer,
     Delete,
     Import,
     Load,
@@ -111,6 +112,17 @@ class ImagesActor:
             await self.images.sync()
             tags = (command.tag,) if command.tag else ()
             await self.images.mailbox.ask(Record((attrs.evolve(brought, tags=tags),), "import"))
+        return brought.record.id
+
+    async def _add_layer(self, command: AddLayer) -> str:
+        async with self._job(command.spool) as job:
+            parent = self.images.resolve(command.parent_id)
+            brought = await job.add_layer(
+                parent.record, parent.document, command.layer, command.description.document
+            )
+            await self.images.sync()
+            tags = (command.tag,) if command.tag else ()
+            await self.images.mailbox.ask(Record((attrs.evolve(brought, tags=tags),), "create"))
         return brought.record.id
 
     @contextlib.asynccontextmanager
@@ -243,6 +255,7 @@ _HANDLERS: Final[Mapping[type, Callable[[ImagesActor, Any], Awaitable[Any]]]] = 
     {
         Load: ImagesActor._load,
         Import: ImagesActor._import,
+        AddLayer: ImagesActor._add_layer,
         Record: ImagesActor._record,
         Tag: ImagesActor._tag,
         Delete: ImagesActor._delete,
@@ -252,4 +265,4 @@ _HANDLERS: Final[Mapping[type, Callable[[ImagesActor, Any], Awaitable[Any]]]] = 
         RecordPushed: ImagesActor._record_pushed,
     }
 )
-_JOBS: Final = frozenset({Load, Import})
+_JOBS: Final = frozenset({Load, Import, AddLayer})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
@@ -13,6 +14,10 @@ from daemon.images.records import IMAGE_KIND
 from daemon.images.references import Reference
 from daemon.journal import EventDraft, Name, Record, Transaction
 from daemon.wire import to_record
+
+TAGGING: Final = frozenset(
+    {"import", "create"}
+)  # what clients have named is told of; what a load brings is not
 
 
 @attrs.frozen
@@ -36,7 +41,7 @@ def record(catalog: Catalog, brought: Iterable[Brought], action: str, now_ns: in
         image = known or ImageSnapshot(new.record, new.document)
         image = _named(image, new.tags, now_ns)
         catalog = catalog.with_image(image)
-        tagged = [event(image, "tag", tag.familiar) for tag in new.tags if action == "import"]
+        tagged = [event(image, "tag", tag.familiar) for tag in new.tags if action in TAGGING]
         transaction = Transaction(
             put=(*transaction.put, _entry(image)),
             move=(*transaction.move, *(_name(tag, image) for tag in new.tags)),

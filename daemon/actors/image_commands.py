@@ -8,7 +8,9 @@ import attrs
 
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.mailbox import Command
+from daemon.images.committing import Description as CommitDescription
 from daemon.images.importing import Import as Description
+from daemon.images.layerfile import WrittenLayer
 from daemon.images.loading import Brought
 from daemon.images.platforms import Platform
 from daemon.images.references import Reference
@@ -35,6 +37,20 @@ class Import(Command[str]):
 
     tar: Spool
     description: Description
+    tag: Reference | None = None
+
+
+@attrs.frozen
+class AddLayer(Command[str]):
+    """Make an image of a recorded one and one more layer, which lies at `spool`, or none; answers the id.
+
+    The file is gone when the answer comes.
+    """
+
+    spool: Spool
+    layer: WrittenLayer | None
+    parent_id: str
+    description: CommitDescription
     tag: Reference | None = None
 
 

@@ -69,6 +69,12 @@ class Images:
         """Return a layer that some image has."""
         return self.catalog.current.layer(chain_id)
 
+    def ancestors(self, image: ImageSnapshot) -> Iterator[ImageSnapshot]:
+        """Yield the image's parent, the parent's, and so on, as far as they are still there."""
+        while (parent := self.get(image.record.parent)) is not None:
+            yield parent
+            image = parent
+
     def resolve(self, reference: str) -> ImageSnapshot:
         """Return the image that `reference` means.
 

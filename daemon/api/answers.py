@@ -46,6 +46,11 @@ def stream(
     return Response(pieces, OK, dict(headers or {}), content_type=content_type)
 
 
+def readable(name: str) -> str:
+    """Return a file's name without the bytes in it that are no UTF-8, as Go's JSON has it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class WireJson(JSONProvider):
     """How Quart writes the dicts and lists that handlers return."""
 

@@ -8,7 +8,8 @@ sees these mounts, which vanish with the child.
 procfs is taken out of it: its links lead, without any path, to whatever some process has open, and with
 it a container in the host's pid namespace could lead us to the host.
 
-From then on nothing can be imported either: the next `import` would find the container's files.
+From then on nothing can be imported either: the next `import` would find the container's files.  For the same
+reason what the C library itself would load one day, to end a thread, is loaded before.
 
 Source: mount_namespaces(7), setns(2), pivot_root(2), proc(5).
 """
@@ -16,6 +17,7 @@ Source: mount_namespaces(7), setns(2), pivot_root(2), proc(5).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import re
@@ -42,6 +44,7 @@ UNSEEN_KIND: Final = "proc"
 ATTEMPTS: Final = 16  # a container that mounts and unmounts all the time may spoil some
 _ROOT: Final = Path("/")
 _HERE: Final = Path(".")
+_THREADS_END: Final = "libgcc_s.so.1"  # glibc opens it for pthread_exit(3)
 _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
@@ -52,6 +55,7 @@ def enter(view: View) -> None:
         OSError: the kernel refused.
 
     """
+    ctypes.CDLL(_THREADS_END)
     own = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     if not _join(view):
         _build(view)

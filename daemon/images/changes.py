@@ -28,10 +28,13 @@ _SHELL: Final = ("/bin/sh", "-c")
 def apply_changes(config: Config, changes: Iterable[str]) -> Config:
     """Return `config` with every instruction of `changes` carried out, in order.
 
+    A new entrypoint takes the old command away, which was meant for another program.
+
     Raises:
         InvalidParameter: an instruction is unknown or malformed.
 
     """
+    done = set[str]()
     for number, line in enumerate((line for change in changes for line in change.splitlines()), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -46,7 +49,8 @@ def apply_changes(config: Config, changes: Iterable[str]) -> Config:
                 f"dockerfile parse error line {number}: {instruction.upper()} requires at least one argument"
             )
         config = change(config, argument.strip())
-    return config
+        done.add(instruction.upper())
+    return attrs.evolve(config, cmd=None) if "ENTRYPOINT" in done and "CMD" not in done else config
 
 
 def _command(config: Config, argument: str) -> tuple[str, ...]:
@@ -88,9 +92,9 @@ def _pairs(argument: str) -> dict[str, str]:
 
 
 def _env(config: Config, argument: str) -> Config:
-    pairs = _pairs(argument)
-    kept = tuple(entry for entry in config.env or () if entry.partition("=")[0] not in pairs)
-    return attrs.evolve(config, env=(*kept, *(f"{key}={value}" for key, value in pairs.items())))
+    known = {entry.partition("=")[0]: entry for entry in config.env or ()}
+    said = {key: f"{key}={value}" for key, value in _pairs(argument).items()}
+    return attrs.evolve(config, env=tuple((known | said).values()))
 
 
 def _expose(config: Config, argument: str) -> Config:

@@ -145,6 +145,20 @@ def read_image(raw: bytes) -> ImageDocument:
     )
 
 
+def read_origin(raw: bytes) -> tuple[str, Config]:
+    """Return the id and the config of the container that an image was made of; "" and nothing of others.
+
+    What makes no sense there is passed over: it only tells where the image comes from.
+    """
+    document = orjson.loads(raw)
+    container, config = document.get("container"), document.get("container_config")
+    try:
+        origin = parse_client(config, Config) if isinstance(config, dict) else Config()
+    except InvalidParameter:
+        origin = Config()
+    return container if isinstance(container, str) else "", origin
+
+
 def _read_diff_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
     diff_ids = member(member(document, "rootfs", dict, "image config"), "diff_ids", list, "rootfs")
     if len(diff_ids) > LAYER_LIMIT or not all(map(digests.is_digest, diff_ids)):

@@ -25,6 +25,7 @@ from daemon.images import digests, documents
 from daemon.images.completing import complete
 from daemon.images.content import Content, Lease
 from daemon.images.documents import ImageDocument
+from daemon.images.layerfile import WrittenLayer
 from daemon.images.plan import PlannedImage, read_plan
 from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
@@ -83,6 +84,39 @@ class Job:
         document = documents.read_image(orjson.dumps(describe(extracted.diff_id)))
         return self._complete(PlannedImage(document, (), ()), (layer,))
 
+    async def add_layer(
+        self,
+        parent: ImageRecord,
+        parent_document: ImageDocument,
+        written: WrittenLayer | None,
+        describe: Callable[[ImageDocument, str | None], bytes],
+    ) -> Brought:
+        """Make an image of `parent` and one more layer, if there is one; `describe` makes its config.
+
+        Raises:
+            InvalidParameter: the layer is not what it is said to be.
+
+        """
+        self.lease.record(parent)
+        layers = parent.layers
+        if written is not None:
+            layers = (*layers, await self._add_written(written, parent.layers))
+        document = documents.read_image(describe(parent_document, written.diff_id if written else None))
+        record = self._complete(PlannedImage(document, (), ()), layers).record
+        return Brought(attrs.evolve(record, parent=parent.id), document, ())
+
+    async def _add_written(self, written: WrittenLayer, below: tuple[LayerRecord, ...]) -> LayerRecord:
+        diff_ids = (*(layer.diff_id for layer in below), written.diff_id)
+        chain_id = digests.chain_ids(diff_ids)[-1]
+        self.lease.layer(chain_id)
+        layer = self.known(chain_id)
+        if layer is None:
+            member = Member(written.path, written.size_bytes, written.digest)
+            parent = below[-1].chain_id if below else None
+            layer = await self._put(member, chain_id, parent, _expecting(written.diff_id, len(below)))
+        self.lease.blob(layer.blob)
+        return layer
+
     async def _bring(self, image: PlannedImage) -> Brought:
         """Unpack what is missing, several layers at once where the driver lets them come in any order."""
         chain_ids = digests.chain_ids(image.document.diff_ids)
@@ -109,11 +143,15 @@ class Job:
         return layer
 
     async def _unpack(self, image: PlannedImage, place: int, chain_ids: Sequence[str]) -> LayerRecord:
-        member, chain_id = image.layers[place], chain_ids[place]
-        self._adopt_blob(member)
-        blob = Known(self.content.blobs.path(member.digest), member.digest)
         parent = chain_ids[place - 1] if place else None
         accept = _expecting(image.document.diff_ids[place], place)
+        return await self._put(image.layers[place], chain_ids[place], parent, accept)
+
+    async def _put(
+        self, member: Member, chain_id: str, parent: str | None, accept: Callable[[Extracted], None]
+    ) -> LayerRecord:
+        self._adopt_blob(member)
+        blob = Known(self.content.blobs.path(member.digest), member.digest)
         extracted = await self.content.layers.add(chain_id, parent, blob, accept)
         reached("image-layer-unpacked")
         return self._keep_layer(member, extracted.diff_id, chain_id, extracted.size_bytes)

@@ -27,7 +27,10 @@ class LayerRecord:
 
 @attrs.frozen
 class ImageRecord:
-    """One image; its id is the digest of its config blob, layers are lowest first."""
+    """One image; its id is the digest of its config blob, layers are lowest first.
+
+    `parent` is the id of the image that a container was of which this one was made; empty for others.
+    """
 
     id: str
     manifest: str
@@ -35,6 +38,7 @@ class ImageRecord:
     layers: tuple[LayerRecord, ...]
     repo_digests: tuple[str, ...] = ()
     tagged_ns: int = 0
+    parent: str = ""
 
     @property
     def blobs(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from daemon.actors.container.attachments import NOWHERE
 from daemon.actors.container.commands import (
     ForceRemove,
     Kill,
+    Pause,
     Rename,
     Restart,
     Revive,
@@ -88,6 +89,10 @@ def _probed(now: ContainerSnapshot, message: Probed) -> dict[str, Any]:
     if now.health is None or now.state is not State.RUNNING:  # what is being ended may well fail its probe
         return {}
     return {"health": judged(now.health, message.result, check, now.started_ns)}
+
+
+def _paused(_: ContainerSnapshot, message: Pause) -> dict[str, Any]:
+    return {"paused_briefly": message.briefly}
 
 
 def _frozen(now: ContainerSnapshot, _: Frozen) -> dict[str, Any]:
@@ -183,6 +188,7 @@ CHANGES: Final[Mapping[type, Callable[[ContainerSnapshot, Any], dict[str, Any]]]
         Initialized: _initialized,
         Started: _started,
         Probed: _probed,
+        Pause: _paused,
         Frozen: _frozen,
         Thawed: _thawed,
         LaunchFailed: _launch_failed,

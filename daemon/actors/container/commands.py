@@ -81,7 +81,12 @@ class Revive(Command[None]):
 
 @attrs.frozen
 class Pause(Command[None]):
-    """Freeze all processes; answered once they are frozen."""
+    """Freeze all processes; answered once they are frozen.
+
+    `briefly`: whoever asks will have them go on, and so does the next engine if this one ends.
+    """
+
+    briefly: bool = False
 
 
 @attrs.frozen
@@ -164,6 +169,11 @@ class Visit(Command[None]):
 @attrs.frozen
 class Export(Visit):
     """Let somebody use it to export it whole."""
+
+
+@attrs.frozen
+class Commit(Visit):
+    """Let somebody use it to make an image of it."""
 
 
 @attrs.frozen

@@ -19,10 +19,13 @@ import trio
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.commands import Export, Note, Visit
+from daemon.actors.container.differences import changes_of
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.views import view_of
+from daemon.actors.container.visiting import breakable_visit, visit
 from daemon.actors.container.visits import Visitor
 from daemon.actors.supervision import Supervision
+from daemon.archives.changes import Change
 from daemon.copying.copies import Copy, start
 from daemon.copying.orders import CopyOrder
 from daemon.copying.pathstat import PathStat
@@ -151,6 +154,16 @@ class ContainerFiles:
             raise
         return copy
 
+    async def changes(self, container: Container) -> tuple[Change, ...]:
+        """Return what the container has changed of its image's files.
+
+        Raises:
+            EngineError: its files cannot be read, or it is being removed.
+
+        """
+        async with breakable_visit(container, self.graph_driver, Visit) as rootfs:
+            return await changes_of(container.id, rootfs, self.graph_driver)
+
     async def _start(
         self,
         container: Container,
@@ -187,16 +200,12 @@ class ContainerFiles:
         """Be a visitor for as long as the child is there."""
         visitor = Visitor()
         try:
-            await container.mailbox.ask(command(visitor))
-            chain_ids = container.snapshot.record.chain_ids
-            async with self.graph_driver.mounted(container.id, chain_ids) as rootfs:
+            async with visit(container, self.graph_driver, command(visitor)) as rootfs:
                 await _attend(await job(rootfs), visitor, handover)
         except EngineError as error:
             if handover.is_done:
                 LOG.error("root filesystem not given back", container=container.id, reason=str(error))
             handover.fail(error)
-        finally:
-            container.visits.leave(visitor)
 
 
 async def _attend(copy: Copy, visitor: Visitor, handover: Handover) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from daemon.actors.container.commands import (
     Attach,
+    Commit,
     Connect,
     Disconnect,
     Export,
@@ -229,6 +230,7 @@ TABLE: Final[Mapping[tuple[State, Message], Step]] = MappingProxyType({
     **_stay(PERMANENT, Attach, E.OPEN_SESSION),
     **_stay(VISITABLE, Visit, E.ADMIT),
     **_stay(VISITABLE, Export, E.ADMIT),
+    **_stay(VISITABLE, Commit, E.ADMIT),
     **_stay(PERMANENT, Note),
     **_stay(PERMANENT, WriteAgain),
 })

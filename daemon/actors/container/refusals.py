@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from daemon.actors.container.commands import (
+    Commit,
     Connect,
     Disconnect,
     Export,
@@ -78,6 +79,8 @@ BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingPro
         ),
         (Remove, State.REMOVING): UNDER_REMOVAL,
         (Export, State.REMOVING): (Conflict, "You cannot export container {id} which is being removed"),
+        (Commit, State.REMOVING): (Conflict, "You cannot commit container {id} which is being removed"),
+        (Commit, State.DEAD): (Conflict, "You cannot commit container {id} which is Dead"),
         (Export, State.DEAD): (Conflict, "You cannot export container {id} which is Dead"),
         **{(Pause, state): RESTARTING for state in BETWEEN_RUNS},
         **{(Remove, state): STILL_RESTARTING for state in BETWEEN_RUNS},

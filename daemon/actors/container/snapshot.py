@@ -100,7 +100,8 @@ class ContainerSnapshot:
     it was started again by itself since somebody started it, the last time `backoff_ns` later; `let_go` is
     whether the process of `run` has gone on to the user's program, or may only be ended; `told_paused`
     whether an event has said that it is paused, and none yet that it goes on; `may_obey` limits that it may
-    obey instead of its record's, while they are being changed; `revision`
+    obey instead of its record's, while they are being changed; `paused_briefly` whether it is, or was last,
+    paused for a moment only, which is not to outlive the engine; `revision`
     is the journal's sequence number that it shows; `renderings` is where the API keeps what it has made
     of it.
     """
@@ -122,6 +123,7 @@ class ContainerSnapshot:
     let_go: bool = True
     attachments: Attachments = NOWHERE
     may_obey: HostConfig | None = None
+    paused_briefly: bool = False
     exec_ids: tuple[str, ...] = ()
     operation_since_ns: int = 0
     renderings: dict[object, Any] = attrs.field(factory=dict)
@@ -187,6 +189,8 @@ class ContainerSnapshot:
         if not self.running:  # what is being made, and what is being cleared away, is found by its id
             values["attachments"] = NOWHERE
         durable = DURABLE.get(self.state, self.state)
+        if durable is State.PAUSED and self.paused_briefly:
+            durable = State.RESUMING
         if durable is State.RESUMING and not (self.run and self.let_go):  # stopped before it was started
             durable = State.STARTING
         if durable is State.STARTING:  # a restart ends whatever the runtime knows of this container

@@ -18,12 +18,10 @@ from daemon.errors import NotFound, NotImplementedHere
 routes = Blueprint("absent", __name__)
 
 ABSENT: Final = (
-    ("GET", "/containers/<name>/changes", "listing a container's changes"),
     ("GET", "/containers/<name>/stats", "container statistics"),
     ("GET", "/containers/<name>/checkpoints", "checkpoints"),
     ("POST", "/containers/<name>/checkpoints", "checkpoints"),
     ("DELETE", "/containers/<name>/checkpoints/<checkpoint>", "checkpoints"),
-    ("POST", "/commit", "making an image of a container"),
     ("POST", "/build", "building images"),
     ("POST", "/build/prune", "building images"),
     ("POST", "/build/cancel", "building images"),

@@ -18,7 +18,7 @@ from quart import Blueprint, Response, request
 
 from daemon import wire
 from daemon.actors.container.actor import Container
-from daemon.api.answers import empty, stream
+from daemon.api.answers import empty, readable, stream
 from daemon.api.app import engine
 from daemon.api.body import upload
 from daemon.api.query import flag, text
@@ -123,15 +123,10 @@ def _missing(path: str, name: str) -> Generator[None, None, None]:
 
 def _head(found: PathStat) -> dict[str, str]:
     document = {
-        "name": _readable(found.name),
+        "name": readable(found.name),
         "size": found.size,
         "mode": go_mode(found.mode),
         "mtime": write_time(found.mtime_ns),
-        "linkTarget": _readable(found.link_target),
+        "linkTarget": readable(found.link_target),
     }
     return {STAT: base64.b64encode(wire.render(document).rstrip()).decode()}
-
-
-def _readable(name: str) -> str:
-    """Return a name without the bytes in it that are no UTF-8, as Go's JSON does."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -12,9 +12,9 @@ from typing import Any, Final
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_commands import Removed
 from daemon.api.versions import ApiVersion
+from daemon.images import documents
 from daemon.images.documents import write_time
 from daemon.images.importing import portable
-from daemon.model import Config
 from daemon.wire import to_client
 
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
@@ -48,7 +48,7 @@ def list_item(
         "Created": image.created_ns // 1_000_000_000,
         "Id": image.id,
         "Labels": image.config.labels,
-        "ParentId": "",
+        "ParentId": image.record.parent,
         "RepoDigests": [NONE_DIGEST] if untagged and not image.repo_digests else list(image.repo_digests),
         "RepoTags": [NONE_TAG] if untagged else list(image.repo_tags),
         "SharedSize": shared_bytes,
@@ -81,7 +81,7 @@ def inspection(image: ImageSnapshot, version: ApiVersion, graph_driver: Mapping[
         "Id": image.id,
         "RepoTags": list(image.repo_tags),
         "RepoDigests": list(image.repo_digests),
-        "Parent": "",
+        "Parent": image.record.parent,
         "Comment": document.comment,
         "DockerVersion": document.docker_version,
         "Author": document.author,
@@ -104,7 +104,8 @@ def _for_old_clients(image: ImageSnapshot, version: ApiVersion) -> dict[str, Any
     """Return what inspect had once."""
     view: dict[str, Any] = {}
     if version < (1, 45):
-        view |= {"Container": "", "ContainerConfig": to_client(Config())}
+        container, config = documents.read_origin(image.document.raw)
+        view |= {"Container": container, "ContainerConfig": to_client(config)}
     if version < (1, 44):
         view |= {"Created": ZERO_TIME, "VirtualSize": image.size_bytes}
     return view
@@ -118,8 +119,11 @@ def _config(image: ImageSnapshot, version: ApiVersion) -> dict[str, Any]:
     return {name: said[name] for name in PORTABLE if name in said}
 
 
-def history(image: ImageSnapshot) -> list[dict[str, Any]]:
-    """Return how the image came to be, newest first; only the newest entry has a name."""
+def history(image: ImageSnapshot, ancestors: Iterable[ImageSnapshot] = ()) -> list[dict[str, Any]]:
+    """Return how the image came to be, newest first.
+
+    The newest entry has the image's name, the next ones those of its `ancestors`, its parent first.
+    """
     sizes = [layer.unpacked_bytes for layer in image.record.layers]
     rows = []
     for entry in image.document.history:
@@ -134,8 +138,8 @@ def history(image: ImageSnapshot) -> list[dict[str, Any]]:
             }
         )
     rows.reverse()
-    if rows:
-        rows[0] |= {"Id": image.id, "Tags": list(image.repo_tags) or None}
+    for row, known in zip(rows, (image, *ancestors), strict=False):
+        row |= {"Id": known.id, "Tags": list(known.repo_tags) or None}
     return rows
 
 

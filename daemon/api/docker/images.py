@@ -94,7 +94,7 @@ async def history(name: str) -> Response:  # ruff: ignore[unused-async]  sync = 
     """Show how an image came to be."""
     image = images().resolve(name)
     platforms.check([(name, image)], platforms.chosen("platform", PLATFORM_SINCE))
-    return answers.json(image_views.history(image))
+    return answers.json(image_views.history(image, images().ancestors(image)))
 
 
 @blueprint.post("/images/<path:name>/tag")

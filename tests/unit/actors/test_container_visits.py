@@ -6,7 +6,16 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.actors.container.commands import Export, ForceRemove, Kill, Remove, Start, Visit
+from daemon.actors.container.commands import (
+    Export,
+    ForceRemove,
+    Kill,
+    Pause,
+    Remove,
+    Start,
+    Unpause,
+    Visit,
+)
 from daemon.actors.container.states import State
 from daemon.actors.container.visits import Visitor
 from daemon.errors import Conflict, Failed
@@ -115,3 +124,14 @@ async def test_auto_remove_waits_for_visitors(world: World) -> None:
     assert not world.host.asked("delete")
     container.visits.leave(visitor)
     await world.reaches(container, State.REMOVED)
+
+
+@pytest.mark.parametrize(("briefly", "stored"), [(True, State.RESUMING), (False, State.PAUSED)])
+async def test_a_brief_pause_does_not_outlive_the_engine(world: World, briefly: bool, stored: State) -> None:
+    container = await world.running()
+    await container.mailbox.ask(Pause(briefly=briefly))
+    assert container.snapshot.state is State.PAUSED
+    assert container.snapshot.stored().state is stored
+    await container.mailbox.ask(Unpause())
+    await container.mailbox.ask(Pause())
+    assert container.snapshot.stored().state is State.PAUSED

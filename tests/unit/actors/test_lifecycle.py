@@ -56,6 +56,7 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     commands.Disconnect: commands.Disconnect("web"),
     commands.Visit: commands.Visit(Visitor()),
     commands.Export: commands.Export(Visitor()),
+    commands.Commit: commands.Commit(Visitor()),
 }
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP, Effect.OBEY)  # only recovery has them

@@ -12,6 +12,19 @@ from daemon.model import Config, Healthcheck
 
 
 @pytest.mark.parametrize(
+    ("changes", "cmd"),
+    [
+        (['ENTRYPOINT ["/x"]'], None),
+        (['CMD ["z"]', 'ENTRYPOINT ["/x"]'], ("z",)),
+        (['ENTRYPOINT ["/x"]', 'CMD ["z"]'], ("z",)),
+        (["USER u"], ("old",)),
+    ],
+)
+def test_a_new_entrypoint_takes_the_old_command_away(changes: list[str], cmd: tuple[str, ...] | None) -> None:
+    assert apply_changes(Config(cmd=("old",)), changes).cmd == cmd
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         (['CMD ["a", "b c"]'], Config(cmd=("a", "b c"))),
@@ -20,7 +33,7 @@ from daemon.model import Config, Healthcheck
             ['SHELL ["/bin/ash", "-x"]', "ENTRYPOINT run"],
             Config(shell=("/bin/ash", "-x"), entrypoint=("/bin/ash", "-x", "run")),
         ),
-        (["ENV A=1 B='2 3'", "ENV A=4", "env C d e"], Config(env=("B=2 3", "A=4", "C=d e"))),
+        (["ENV A=1 B='2 3'", "ENV A=4", "env C d e"], Config(env=("A=4", "B=2 3", "C=d e"))),
         (["EXPOSE 80 53/udp"], Config(exposed_ports={"80/tcp": {}, "53/udp": {}})),
         (['LABEL a="b c" d='], Config(labels={"a": "b c", "d": ""})),
         (["USER me:us"], Config(user="me:us")),
