@@ -167,7 +167,7 @@ class Shelf:
         shown = request.headers.get("authorization", "")
         if self.token_url:
             name = repository_of(request.path)
-            if shown.removeprefix("Bearer ") in {f"token-for-{name}", "any-token"}:
+            if shown.removeprefix("Bearer ").partition("#")[0] in {f"token-for-{name}", "any-token"}:
                 return None
             challenge = f'Bearer realm="{self.token_url}",service="tests",scope="repository:{name}:pull"'
             return refuse(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=challenge)
@@ -278,6 +278,7 @@ class TokenServer:
             )
         scope = fields.get("scope", "")
         token = f"token-for-{scope.split(':')[1]}" if scope else "any-token"
+        token += f"#{len(self.asked)}"
         body: dict[str, object] = {"token": token, "access_token": token, "expires_in": self.lasts_seconds}
         if fields.get("offline_token") == "true":
             body["refresh_token"] = "identity"

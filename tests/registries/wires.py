@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import attrs
 import httpx
@@ -16,11 +16,13 @@ class Wires(httpx.AsyncBaseTransport):
     """`hosts` has a handler for each `scheme://host[:port]`; whatever is not there refuses connections."""
 
     hosts: Mapping[str, Handler]
+    watch: Callable[[httpx.Request], None] = lambda request: None
     refused: list[str] = attrs.field(factory=list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         place = f"{request.url.scheme}://{request.url.netloc.decode()}"
         await trio.lowlevel.checkpoint()
+        self.watch(request)
         handler = self.hosts.get(place)
         if handler is None:
             self.refused.append(place)
@@ -31,11 +33,13 @@ class Wires(httpx.AsyncBaseTransport):
         headers = {name.lower(): value for name, value in request.headers.items()}
         reply = handler(Request(request.method, request.url.raw_path.decode(), headers, body))
         length = {} if request.method == "HEAD" else {"Content-Length": str(len(reply.body))}
-        return httpx.Response(reply.status, headers={**length, **reply.headers}, stream=_Body(reply))
+        return httpx.Response(reply.status, headers={**length, **reply.headers}, stream=Body(reply))
 
 
 @attrs.define(eq=False)
-class _Body(httpx.AsyncByteStream):
+class Body(httpx.AsyncByteStream):
+    """The body of a reply, a thousand bytes at a time, with what the reply says goes wrong."""
+
     reply: Reply
     position: int = 0
 

@@ -54,9 +54,12 @@ class Login:
         """Who this is.
 
         Raises:
-            InvalidParameter: `auth` is not base64 of a name and a password.
+            InvalidParameter: `auth` is not base64 of a name and a password, or a token is nothing to show.
 
         """
+        for token in (self.identity_token, self.registry_token):
+            if not (token.isascii() and token.isprintable()):
+                raise InvalidParameter("invalid auth configuration: a token must be printable ASCII")
         username, password = self.username, self.password
         if self.auth and not (username or password):
             username, password = _split_auth(self.auth)

@@ -21,10 +21,16 @@ from daemon.images.registry.failures import reason_of
 
 CONNECT_SECONDS: Final = 30
 STALL_SECONDS: Final = 60  # without a byte in either direction
+STORE_SECONDS: Final = (
+    900  # until the answer to what was sent: registries copy and digest before they give it
+)
 CLOSE_SECONDS: Final = 5
-TIMEOUT: Final = httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS, pool=None)
-EXTENSIONS: Final = {"timeout": TIMEOUT.as_dict()}
+READING: Final = httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS, pool=None)
+STORING: Final = httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS, pool=None)
+TIMEOUTS: Final[Mapping[str, httpx.Timeout]] = {"PATCH": STORING, "PUT": STORING}
 SMALL_BYTES: Final = 1 << 20
+DRAIN_BYTES: Final = 64 << 10  # what is read to have a connection again
+DRAIN_SECONDS: Final = 2
 
 
 class Unreachable(RegistryFailed):
@@ -103,17 +109,32 @@ class Answer:
         return bytes(body)
 
     async def aclose(self) -> None:
-        """Give the connection back, or up where the body has not been read.
+        """Give the connection back, or up where too much of the body has not been read."""
+        try:
+            if self._is_short():
+                with trio.move_on_after(DRAIN_SECONDS), contextlib.suppress(Unreachable):
+                    while await self.receive():
+                        pass
+        finally:
+            # Shielded, so that no connection is lost track of; bounded, as everything that is.
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await self._abandon()
+
+    def _is_short(self) -> bool:
+        length = self.headers.get("Content-Length", "")
+        return length.isdigit() and int(length) <= DRAIN_BYTES
+
+    async def _abandon(self) -> None:
+        """End the body where it is.
 
         A read that is cancelled at once ends every generator from the inside, so that none is left.
         """
-        with trio.CancelScope(shield=True) as scope:
+        with trio.CancelScope() as scope:
             scope.cancel("the rest of the body is not wanted")
             while not self._ended:
                 with contextlib.suppress(Unreachable):
                     await self.receive()
-        with trio.move_on_after(CLOSE_SECONDS, shield=True):
-            await self._stream.aclose()
+        await self._stream.aclose()
 
 
 def described(request: Request) -> str:
@@ -161,8 +182,9 @@ async def send(transport: httpx.AsyncBaseTransport, request: Request) -> Answer:
 
     """
     whole = request.content if isinstance(request.content, bytes) else None
+    extensions = {"timeout": TIMEOUTS.get(request.method, READING).as_dict()}
     message = httpx.Request(
-        request.method, request.url, headers=request.headers, content=whole, extensions=EXTENSIONS
+        request.method, request.url, headers=request.headers, content=whole, extensions=extensions
     )
     if not isinstance(request.content, bytes):
         message.stream = _Sent(aiter(request.content))

@@ -106,6 +106,7 @@ class RemoteRepository:
         """Have the registry take a blob from another of its repositories; False if it does not.
 
         A registry that does not begins a session for the blob instead, which is kept for its upload.
+        One that refuses may refuse only what the blob was to be taken from: the upload will show.
         """
         scope = f"{self._scope} {scope_of(from_path, Action.PULL)}"
         target = httpx.URL(f"/v2/{self.path}/blobs/uploads/", params={"mount": digest, "from": from_path})
@@ -118,7 +119,13 @@ class RemoteRepository:
                 self._sessions[digest] = self.registry.location(answer)
             return answer.status == CREATED
 
-        return await retrying(self.attempts, ask)
+        try:
+            return await retrying(self.attempts, ask)
+        except RegistryError as error:
+            if error.transient:
+                raise
+            LOG.info("a blob is not mounted", registry=self.registry.endpoint.name, error=str(error))
+            return False
 
     async def upload(
         self, digest: str, size_bytes: int, content: OpenContent, notice: Notice | None = None

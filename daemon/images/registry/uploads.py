@@ -113,7 +113,7 @@ class Upload:
         except NothingThere:
             self.session, self._sent = await begin(self.site, self.scope, self.path), 0
             return
-        self._sent = min(_received(answer), self.size_bytes)
+        self._sent = min(received(answer), self.size_bytes)
         if "Location" in answer.headers:
             self.session = self.site.location(answer)
         await answer.aclose()
@@ -132,7 +132,7 @@ async def begin(site: Site, scope: str, path: str) -> httpx.URL:
     return site.location(answer)
 
 
-def _received(answer: Answer) -> int:
+def received(answer: Answer) -> int:
     """Return how many bytes a session has; a registry that has none says 0-0, or nothing."""
     text = answer.headers.get("Range", "").strip()
     found = _RANGE.fullmatch(text)

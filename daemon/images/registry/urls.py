@@ -16,6 +16,7 @@ def read_url(text: str, base: httpx.URL | None = None) -> httpx.URL | None:
     """Return a URL to ask, without a name and a password in it; None if it is none of HTTP's."""
     try:
         url = httpx.URL(text) if base is None else base.join(text)
+        url.host.encode("idna")  # as getaddrinfo(3) is called, which is no place to find out
         usable = text and url.scheme in PORTS and url.host and (url.port or 1) < PORT_LIMIT
     except (httpx.InvalidURL, ValueError):  # the latter of IDNA, which is decoded when the host is looked at
         return None

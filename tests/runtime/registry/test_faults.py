@@ -96,7 +96,7 @@ async def test_credentials_stay_at_the_registry(registries: RemoteRegistries) ->
             repository.blob(digest) as blob,
         ):
             assert b"".join([chunk async for chunk in blob]) == b"content"
-    assert shelf.asked[-1].headers["authorization"] == "Bearer token-for-app"
+    assert shelf.asked[-1].headers["authorization"] == "Bearer token-for-app#1"
     assert ["authorization" in request.headers for request in storage.asked] == [False]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import httpx
@@ -25,13 +25,14 @@ class Rig:
     settings: Settings = attrs.field(factory=Settings)
     addresses: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
     wires: list[Wires] = attrs.field(factory=list)
+    watch: Callable[[httpx.Request], None] = lambda request: None  # told of every message
 
     @property
     def registries(self) -> RemoteRegistries:
         return RemoteRegistries(lambda: self.settings, resolve=self._resolve, transport_for=self._transport)
 
     def _transport(self, endpoint: Endpoint, settings: Settings) -> httpx.AsyncBaseTransport:
-        self.wires.append(Wires(self.hosts))
+        self.wires.append(Wires(self.hosts, self.watch))
         return self.wires[-1]
 
     async def _resolve(self, host: str) -> Sequence[str]:

@@ -53,7 +53,15 @@ def test_tokens_and_the_old_form_are_read(document: dict[str, str], read: Creden
 
 
 @pytest.mark.parametrize(
-    "value", ["!", "e", encoded([]), encoded({"username": 1}), encoded({"auth": "YQ=="})]
+    "value",
+    [
+        "!",
+        "e",
+        encoded([]),
+        encoded({"username": 1}),
+        encoded({"auth": "YQ=="}),
+        encoded({"registrytoken": "a\r\nb"}),
+    ],
 )
 def test_what_cannot_be_read_is_refused_except_by_a_pull(value: str) -> None:
     with pytest.raises(InvalidParameter):

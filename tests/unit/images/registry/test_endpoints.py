@@ -68,7 +68,7 @@ async def test_a_name_that_a_reference_may_have_is_a_place_or_refused(name: str)
         assert base.scheme == "https"
 
 
-@pytest.mark.parametrize("name", ["[1]", "r:99999", "xn--a.example", "r:4294967296"])
+@pytest.mark.parametrize("name", ["[1]", "r:99999", "xn--a.example", "r:4294967296", "a" * 64 + ".b"])
 async def test_where_nothing_can_be_is_refused(name: str) -> None:
     assert is_domain(name)
     with pytest.raises(InvalidParameter, match="no such host or port"):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
@@ -530,6 +530,40 @@ async def test_an_upload_that_the_registry_has_forgotten_is_begun_anew(
     assert shelf.blobs["team/app", digests.of(content)] == content
 
 
+async def test_a_token_that_expires_under_an_upload_is_fetched_again(
+    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
+) -> None:
+    server = TokenServer({"me": "secret"})
+    rig.hosts["https://auth.example"] = server
+    shelf.token_url = "https://auth.example/token"
+    content = b"z" * (5 << 20)
+    shelf.fail("PATCH", expire(shelf))
+    async with rig.registries.repository(NAME, ME, Action.PUSH) as repository:
+        await repository.upload(digests.of(content), len(content), Opened(content))
+    assert shelf.blobs["team/app", digests.of(content)] == content
+    assert len(server.asked) == 2
+
+
+def expire(shelf: Shelf) -> Callable[[Reply], Reply]:
+    """Return a fault that takes nothing and wants another token."""
+
+    def spoil(reply: Reply) -> Reply:
+        shelf.uploads.update(dict.fromkeys(shelf.uploads, b""))
+        return refuse(401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="{shelf.token_url}"')
+
+    return spoil
+
+
+async def test_an_upload_may_take_long_to_be_stored(
+    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
+) -> None:
+    seen: list[tuple[str, float]] = []
+    rig.watch = lambda request: seen.append((request.method, request.extensions["timeout"]["read"]))
+    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
+        await repository.upload(digests.of(b"x"), 1, Opened(b"x"))
+    assert seen == [("GET", 60), ("POST", 60), ("PUT", 900)]
+
+
 async def test_content_with_another_digest_is_the_registrys_to_refuse(rig: Rig, shelf: Shelf) -> None:
     async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
         with pytest.raises(RegistryError, match="digest invalid: provided digest did not match"):
@@ -541,6 +575,14 @@ async def test_a_blob_is_mounted_from_another_repository(rig: Rig, shelf: Shelf)
     async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
         assert await repository.mount(digest, "team/base")
         assert await repository.blob_size(digest) == 7
+
+
+async def test_a_mount_that_is_refused_is_none(rig: Rig, shelf: Shelf) -> None:
+    shelf.fail("POST", instead(refuse(403, "DENIED")))
+    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
+        assert not await repository.mount(digests.of(b"content"), "team/base")
+        await repository.upload(digests.of(b"content"), 7, Opened(b"content"))
+    assert shelf.blobs["team/app", digests.of(b"content")] == b"content"
 
 
 async def test_a_session_begun_instead_of_a_mount_is_used(rig: Rig, shelf: Shelf) -> None:
