@@ -118,7 +118,10 @@ class Roots:
     async def close(self) -> None:
         """Have the driver let go of everything, unless containers go on."""
         if not self._holds:
-            await self.driver.cleanup()
+            try:
+                await self.driver.cleanup()
+            except (OSError, EngineError) as error:  # we are leaving all the same
+                _log.warning("the storage driver cannot be cleaned up", error=str(error))
 
     def diff(self, container_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Lend a layer's tar of what the container has changed, as `commit` needs it: not compressed.

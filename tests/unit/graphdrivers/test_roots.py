@@ -178,3 +178,8 @@ async def test_a_missing_layer_is_named(driver: FakeDriver) -> None:
 def test_what_the_driver_says_is_shown(tmp_path: Path) -> None:
     roots = Roots(FakeDriver(tmp_path), (("a", "b"),))
     assert (roots.name, roots.status, roots.describe(WEB)) == ("fake", (("a", "b"),), {})
+
+
+async def test_a_driver_that_cannot_be_cleaned_up_holds_nobody_up(driver: FakeDriver, roots: Roots) -> None:
+    driver.fails["cleanup"] = Failed("it is gone")
+    await roots.close()
