@@ -32,8 +32,6 @@ NO_TIMERS: Final = {"podman": "its health checks need timers of systemd"}
 
 NO_NEW_RUNTIME: Final = {"podman": "its service knows the runtimes it was started with"}
 
-NO_PULL: Final = {"longshore": "it cannot pull yet"}
-NO_COPY: Final = {"longshore": "it cannot copy yet"}
 
 amid_a_crowd = partial(Measure, setting=crowd.crowd, unable=NO_RELOAD)
 amid_a_hundred = partial(Measure, setting=hundred.hundred)
@@ -47,7 +45,7 @@ between_two = partial(
 )
 
 
-pulled = partial(Measure, setting=images.stocked, unable=NO_PULL)
+pulled = partial(Measure, setting=images.stocked)
 packed = partial(
     Measure,
     unit="MB/s",
@@ -63,7 +61,6 @@ copied = partial(
     higher_is_better=True,
     setting=copying.copied,
     most_rounds=5,
-    unable=NO_COPY,
 )
 
 

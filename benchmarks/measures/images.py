@@ -69,7 +69,10 @@ def stocked(engine: ApiEngine) -> Generator[Stocked, None, None]:
 def size_bytes(directory: Path) -> int:
     """Return what a directory takes on the disk."""
     command = ["du", "--summarize", "--block-size=1", "--one-file-system", str(directory)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()[0])
+    said: list[str] = []
+    while not said:  # du gives up where directories are being deleted
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return int(said[0])
 
 
 @contextmanager

@@ -15,13 +15,16 @@ import attrs
 
 from tests.clients.http_api import Api
 from tests.clients.restarts.crash.client import LABEL, Client
+from tests.clients.restarts.crash.commits import names_of
 from tests.clients.restarts.crash.comparing import UNDER_WAY, Found, of_life, of_session, of_state
 from tests.clients.restarts.crash.connected import Connected
+from tests.clients.restarts.crash.contents import problems_of_blobs, problems_of_layers
 from tests.clients.restarts.crash.history import History, Life
 from tests.clients.restarts.crash.host import Expected
 from tests.clients.restarts.crash.model import GONE, Session, Subject
 from tests.clients.restarts.crash.networks import places_of
 from tests.clients.restarts.crash.pictures import Pictures
+from tests.clients.restarts.crash.promised import Promised
 
 SETTLED_SECONDS: Final = 90.0  # where nothing is wrong it takes a fraction of one; machines may be busy
 BUGS: Final = ("Traceback", "crashed")  # in an engine's log
@@ -44,6 +47,10 @@ class Checker:
     def log(self) -> str:
         """Return what all engines have logged."""
         return (self.root / "log").read_text(errors="replace")
+
+    def promised(self) -> list[Promised]:
+        """Return who has which names of images."""
+        return [self.pictures.held, *(client.images for client in self.clients)]
 
     def ever(self) -> dict[str, Subject]:
         """Return all containers that the clients have ever asked for, by key."""
@@ -183,9 +190,13 @@ class Checker:
     def _of_pictures(self) -> Iterator[str]:
         listed = {tag for image in self.api.get("/images/json") for tag in image["RepoTags"]}
         listed -= {"busybox:latest", "<none>:<none>"}
-        names, unsure = self.pictures.names, self.pictures.unsure
+        names = set().union(*(held.names for held in self.promised()))
+        unsure = set().union(*(held.unsure for held in self.promised()))
         if not names - unsure <= listed <= names | unsure:
             yield f"images {listed}, not {names} (perhaps {unsure})"
+        with_manifests = self.api.get("/images/json", all=1, manifests=1)
+        yield from problems_of_blobs(self.root / "data", with_manifests, self.pictures.shop.layers)
+        yield from problems_of_layers(self.root / "data")
 
     def _of_log(self) -> list[str]:
         log = self.log()
@@ -207,9 +218,11 @@ class Checker:
             subject.shares = frozenset({one["HostConfig"]["CpuShares"]})
             subject.pid = one["State"]["Pid"]
             subject.sessions[:] = [s for s in subject.sessions if self._goes_on(s)]
-        self.pictures.names = {tag for image in self.api.get("/images/json") for tag in image["RepoTags"]}
-        self.pictures.names -= {"busybox:latest", "<none>:<none>"}
-        self.pictures.unsure.clear()
+        names = {tag for image in self.api.get("/images/json") for tag in image["RepoTags"]}
+        for client in self.clients:
+            client.images.found(names_of(client, names))
+            names -= client.images.names
+        self.pictures.held.found(names - {"busybox:latest", "<none>:<none>"})
 
     def _goes_on(self, session: Session) -> bool:
         found = self._session(session)

@@ -22,6 +22,7 @@ from tests.clients.restarts.crash.box import Box, Unheard
 from tests.clients.restarts.crash.chronicle import NotedApi
 from tests.clients.restarts.crash.model import GONE, KILLED, Subject
 from tests.clients.restarts.crash.networks import WAYS, Network, note, wish
+from tests.clients.restarts.crash.promised import Promised
 
 SUBJECTS: Final = 2  # of one client
 LABEL: Final = "crash.key"
@@ -45,25 +46,43 @@ def hijacked(client: Client, path: str, body: bytes = b"") -> Generator[socket.s
     """
     head = f"POST {path} HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with _begun(client, f"POST {path}", head.encode() + body) as connection:
+        yield connection
+
+
+@contextmanager
+def half_read(client: Client, path: str) -> Generator[None, None, None]:
+    """Make a call whose answer has begun when the block does, and is not read.
+
+    Raises:
+        EngineDied: it has, at some time.
+
+    """
+    with _begun(client, f"GET {path}", f"GET {path} HTTP/1.1\r\nHost: d\r\n\r\n".encode()):
+        yield
+
+
+@contextmanager
+def _begun(client: Client, what: str, request: bytes) -> Generator[socket.socket, None, None]:
     note = client.api.chronicle.note
-    note(f"POST {path}, to be hijacked")
+    note(f"{what}, to be left open")
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SECONDS)
             connection.connect(str(client.api.socket_path))
-            connection.sendall(head.encode() + body)
+            connection.sendall(request)
             if not connection.recv(1):
                 raise EngineDied
-            note(f"POST {path} has been answered")
+            note(f"{what} has been answered")
             yield connection
-            note(f"POST {path} is over")
+            note(f"{what} is over")
     except TimeoutError as error:
-        raise AssertionError(f"{path} hangs") from error
+        raise AssertionError(f"{what} hangs") from error
     except OSError as error:
         raise EngineDied from error
 
 
-def call(api: Api, method: str, path: str, body: Any = None, **query: Any) -> Answer:
+def call(api: Api, method: str, path: str, /, body: Any = None, **query: Any) -> Answer:
     """Make a call.
 
     Raises:
@@ -93,6 +112,7 @@ class Client:
     ways: tuple[str, ...] = WAYS
     subjects: list[Subject] = attrs.field(factory=list)
     ever: dict[str, Subject] = attrs.field(factory=dict)
+    images: Promised = attrs.field(factory=Promised)
     networks: list[Network] = attrs.field(factory=list)
     networks_ever: dict[str, Network] = attrs.field(factory=dict)
     serial: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)

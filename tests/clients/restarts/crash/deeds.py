@@ -13,6 +13,8 @@ from typing import Any, Final
 from tests.clients.http_api import SECONDS
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.client import CODES, Client, EngineDied, call, hijacked
+from tests.clients.restarts.crash.commits import commit
+from tests.clients.restarts.crash.copies import copy
 from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, Subject
 from tests.clients.restarts.crash.networks import (
     OWN,
@@ -24,7 +26,7 @@ from tests.clients.restarts.crash.networks import (
     unused,
 )
 from tests.clients.restarts.crash.sessions import SESSION_DEEDS
-from tests.clients.restarts.crash.together import abort, stop_and_start, stop_twice
+from tests.clients.restarts.crash.together import abort, remove_while_copied, stop_and_start, stop_twice
 
 GRACES_SECONDS: Final = (0, 5)
 AROUND_BACK_OFF_SECONDS: Final = 0.3
@@ -67,6 +69,7 @@ def possible(deed: Deed, client: Client, subject: Subject) -> bool:
     conditions: dict[Deed, bool] = {
         resize: subject.tty,
         abort: simple,
+        remove_while_copied: simple,
         stop_and_start: simple,
         stop_in_back_off: subject.keeps_going,
         rename: not subject.auto_remove,
@@ -200,7 +203,17 @@ def update(client: Client, subject: Subject) -> None:
 
 
 DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
-    "created": {start: 12, update: 1, remove: 2, rename: 2, attach: 1, abort: 1},
+    "created": {
+        start: 12,
+        update: 1,
+        remove: 2,
+        rename: 2,
+        attach: 1,
+        abort: 1,
+        copy: 2,
+        commit: 1,
+        remove_while_copied: 1,
+    },
     "running": {
         output: 5,
         leave: 4,
@@ -217,9 +230,11 @@ DEEDS: Final[Mapping[str, Mapping[Deed, int]]] = {
         stop_twice: 1,
         stop_and_start: 1,
         stop_in_back_off: 1,
+        copy: 2,
+        commit: 2,
     },
-    "paused": {unpause: 5, kill: 1, stop: 1, force_remove: 1, output: 1},
-    "exited": {start: 6, remove: 4, rename: 1, abort: 1},
+    "paused": {unpause: 5, kill: 1, stop: 1, force_remove: 1, output: 1, copy: 1, commit: 1},
+    "exited": {start: 6, remove: 4, rename: 1, abort: 1, copy: 2, commit: 1, remove_while_copied: 1},
 }
 
 NETWORK_DEEDS: Final[Mapping[Deed, int]] = {

@@ -2,7 +2,7 @@
 
 LONGSHORE_CRASH_KILLS says how many (2000 are the long mode and take about 20 minutes), LONGSHORE_CRASH_SEED
 repeats a run: not to the instruction, since the kernel has its own dice, but with the same failpoints and the
-same wishes.
+same wishes.  LONGSHORE_CRASH_PLACES leaves only failpoints that begin with one of its words.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from tests.clients.restarts.crash.clearing import clear_away
 from tests.clients.restarts.crash.forge import lit
 from tests.clients.restarts.crash.places import AFTER, failpoints, first_time_only
 from tests.clients.restarts.crash.report import report
+from tests.clients.restarts.crash.shop import opened
 from tests.clients.restarts.crash.world import World
 
 KILLS: Final = int(os.environ.get("LONGSHORE_CRASH_KILLS", "200"))
 SEED: Final = int(os.environ.get("LONGSHORE_CRASH_SEED", "") or random.SystemRandom().randrange(10**6))
+PLACES: Final = tuple(os.environ.get("LONGSHORE_CRASH_PLACES", "").split()) or ("",)
 WORLDS: Final = 2
 TIMES: Final = (1, 1, 2, 4)  # which time a failpoint is fatal; if it is not reached so often, then the first
 OFTEN: Final = {"netlink": tuple(range(1, 60))}  # the same for one that stands for many places
@@ -72,8 +74,9 @@ def worlds(tmp_path: Path, data: Path) -> Iterator[list[World]]:
             subprocess.run(["cp", "-a", str(data), str(root / "data")], check=True)
             stack.callback(clear_away, root)
             hosts = stack.enter_context(two_hosts())
+            shop = stack.enter_context(opened(tmp_path / f"shop-{number}", hosts.host))
             forge = stack.enter_context(lit(hosts.host))
-            found.append(World(root, forge, hosts, random.Random(SEED + number)))
+            found.append(World(root, forge, hosts, shop, random.Random(SEED + number)))
         yield found
 
 
@@ -82,7 +85,7 @@ def test_whatever_was_answered_survives_every_crash(
 ) -> None:
     with capsys.disabled():  # for whoever wants to repeat a run that went well, too
         sys.stdout.write(f"\n{KILLS} kills with LONGSHORE_CRASH_SEED={SEED}\n")
-    places = failpoints()
+    places = [place for place in failpoints() if place.startswith(PLACES)]
     random.Random(SEED).shuffle(places)
     give_up = threading.Event()
 

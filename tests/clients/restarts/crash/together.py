@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from tests.clients.http_api import Answer
-from tests.clients.restarts.crash.client import Client, EngineDied, call
-from tests.clients.restarts.crash.model import BY_SIGNAL, KILLED, Subject
+from tests.clients.restarts.crash.client import Client, EngineDied, call, half_read
+from tests.clients.restarts.crash.model import BY_SIGNAL, GONE, KILLED, Subject
 
 
 def stop_twice(client: Client, subject: Subject) -> None:
@@ -51,12 +51,25 @@ def abort(client: Client, subject: Subject) -> None:
         subject.becomes(seen)
 
 
-def _together(client: Client, subject: Subject, *asked: tuple[str, dict[str, Any]]) -> list[Answer]:
+def remove_while_copied(client: Client, subject: Subject) -> None:
+    """Remove a container, and insist, while somebody fetches its files who does not read on."""
+    with half_read(client, f"/containers/{subject.id}/archive?path=/bin"), subject.attempt(GONE):
+        removals: list[tuple[str, dict[str, Any]]] = [("", {}), ("", {"force": 1})]
+        statuses = {one.status for one in _together(client, subject, *removals, method="DELETE")}
+        assert 204 in statuses, statuses
+        assert statuses <= {204, 404, 409}, statuses
+    subject.becomes(GONE)
+
+
+def _together(
+    client: Client, subject: Subject, *asked: tuple[str, dict[str, Any]], method: str = "POST"
+) -> list[Answer]:
     answers: dict[int, Answer] = {}
 
     def ask(number: int, verb: str, query: dict[str, Any]) -> None:
         try:
-            answers[number] = call(client.api, "POST", f"/containers/{subject.id}/{verb}", **query)
+            path = f"/containers/{subject.id}/{verb}".rstrip("/")
+            answers[number] = call(client.api, method, path, **query)
         except EngineDied:
             return  # which the missing answer says
 

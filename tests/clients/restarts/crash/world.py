@@ -38,6 +38,7 @@ from tests.clients.restarts.crash.model import GONE, Subject
 from tests.clients.restarts.crash.networks import WAYS, remove_network, unused
 from tests.clients.restarts.crash.pictures import Pictures
 from tests.clients.restarts.crash.places import deeds_for
+from tests.clients.restarts.crash.shop import Shop
 
 CLIENTS: Final = 5
 LIFE_SECONDS: Final = (0.0, 0.7)  # of an engine that is killed at any time
@@ -57,6 +58,7 @@ class World:
     root: Path
     forge: Forge
     hosts: Hosts
+    shop: Shop
     dice: random.Random
     api: NotedApi = attrs.field(init=False)
     clients: list[Client] = attrs.field(init=False)
@@ -72,7 +74,7 @@ class World:
         boxes.mkdir()
         dice = [random.Random(self.dice.random()) for _ in range(CLIENTS + 1)]
         self.clients = [Client(number, self.api, dice[number], boxes) for number in range(CLIENTS)]
-        self.pictures = Pictures(self.api, self.root, dice[CLIENTS])
+        self.pictures = Pictures(self.api, self.root, dice[CLIENTS], self.shop)
         unnoted = Api(self.api.socket_path)  # what the checker asks would hide what the clients do
         links = self.hosts.links()
         connected = Connected(unnoted, self.root, self.hosts.host, self.clients, links)
@@ -116,12 +118,15 @@ class World:
                     client.remove(subject, force=True)
         for client in self.clients:
             self._remove_networks(client)
-        for name in sorted(self.pictures.names):
-            answer = self.api("DELETE", f"/images/{name}")
-            assert answer.status == 200, answer
-            self.pictures.names.remove(name)
+        for held in self.checker.promised():
+            for name in sorted(held.names):
+                answer = self.api("DELETE", f"/images/{name}")
+                assert answer.status == 200, answer
+                held.names.remove(name)
+        assert self.api("POST", "/images/prune").status == 200  # which takes unfinished downloads, too
         self.checker.check()
         assert self.api.get("/containers/json", all=1) == []
+        assert not list((self.root / "data" / "blobs" / "partial").iterdir())
         blobs = list((self.root / "data" / "blobs" / "sha256").iterdir())
         assert len(blobs) == BUSYBOX_BLOBS, blobs
         process.terminate()
