@@ -41,7 +41,7 @@ from daemon.api.stream import HijackedStream
 from daemon.api.transport import Transport
 
 PEER: Final = "longshore.peer"
-READ_BYTES: Final = 65536
+READ_BYTES: Final = 1 << 18
 UCRED: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred, unix(7)
 
 Extensions = Mapping[str, dict[str, Any]]

@@ -26,6 +26,7 @@ from daemon.errors import Conflict, EngineError, Failed, InvalidParameter, NotFo
 
 _ANSWER_LIMIT_BYTES: Final = 1 << 17  # a name and a link's target have 4 KiB each, and JSON makes six of one
 _LAST_WORDS_BYTES: Final = 2000
+_EMPTY_TAR: Final = bytes(1024)
 
 
 @attrs.define(eq=False)
@@ -83,20 +84,30 @@ class Copy:
         raise StopAsyncIteration
 
     async def feed(self, pieces: AsyncIterable[bytes]) -> None:
-        """Pass `pieces` on to the child and return when it has unpacked them all.
+        """Pass `pieces` on to the child and return when it has unpacked all; none at all are an empty tar.
 
         Raises:
             EngineError: see `finish`; it may be while there are pieces left.
 
         """
         assert self._stdin is not None
+        is_fed = False
         async for piece in pieces:
-            try:
-                await self._stdin.send_all(piece)
-            except trio.BrokenResourceError:  # it has ended, and says why
+            is_fed = True
+            if not await self._send(self._stdin, piece):
                 break
+        if not is_fed:
+            await self._send(self._stdin, _EMPTY_TAR)
         self._stdin.close()
         await self.finish()
+
+    async def _send(self, stdin: trio.lowlevel.FdStream, piece: bytes) -> bool:
+        """Return whether the child was still there to take `piece`; if not, it says why."""
+        try:
+            await stdin.send_all(piece)
+        except trio.BrokenResourceError:
+            return False
+        return True
 
     async def finish(self) -> None:
         """Return when the child has done its work.

@@ -17,6 +17,7 @@ import pytest
 
 from tests.clients.cli import SECONDS, Docker
 from tests.clients.engine import Engine, until
+from tests.clients.http_api import Api
 
 COPIED: Final = ["archive-path", "extract-to-dir", "export"]
 SCRIPT: Final = (
@@ -120,6 +121,12 @@ def test_what_is_not_there_is_said_as_dockerd_does(
     done = docker("cp", source.format(**names), target.format(**names), stdin=a_tar(x="x"), ok=False)
     assert done.code != 0
     assert text.format(**names) in done.err
+
+
+def test_an_upload_of_nothing_is_an_empty_archive(container: str, api: Api) -> None:
+    assert api("PUT", f"/containers/{container}/archive", b"", path="/d").status == 200
+    assert api("PUT", f"/containers/{container}/archive", b"", path="/nope").status == 404
+    assert api("PUT", f"/containers/{container}/archive", b"no tar at all", path="/d").status == 400
 
 
 def test_a_directory_does_not_give_way_to_a_file(docker: Docker, container: str) -> None:
