@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import attrs
@@ -31,7 +32,7 @@ class PushWish:
 
 @attrs.define(eq=False)
 class Pushes:
-    """How pushes are carried out; `uploads_at_once` is asked before each."""
+    """How pushes are carried out; `uploads_at_once`, 0 for any number, is asked before each."""
 
     images: Images
     registries: Registries
@@ -56,7 +57,7 @@ class Pushes:
             for tag, image in images:
                 with self.images.content.lease() as lease:
                     lease.record(image.record)
-                    self._room.total_tokens = self.uploads_at_once()
+                    self._room.total_tokens = self.uploads_at_once() or math.inf
                     blobs = self.images.content.blobs
                     sources = self._sources_for(reference)
                     push = Push(repository, image.record, blobs, sources, self._room, tell)

@@ -23,7 +23,6 @@ from daemon.images.progress import Message, Tell, Watch
 from daemon.images.pulling.layers import Workshop
 from daemon.images.registry.repository import Registries
 
-UNPACKING_AT_ONCE: Final = 4  # each is a child process that may fill a core
 Job = Callable[[Tell], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
@@ -154,8 +153,7 @@ def make_transfers(
     uploads_at_once: Callable[[], int],
 ) -> Transfers:
     """Return the actor of an engine; what it may do at once is asked before each download and push."""
-    unpacking = trio.CapacityLimiter(UNPACKING_AT_ONCE)
-    workshop = Workshop(images.content, images.layer, downloads_at_once, unpacking)
+    workshop = Workshop(images.content, images.layer, downloads_at_once)
     return Transfers(Pulls(images, registries, workshop), Pushes(images, registries, uploads_at_once))
 
 

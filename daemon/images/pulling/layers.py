@@ -8,8 +8,10 @@ are right: the reader of a growing file does not see its end before that is know
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import attrs
 import trio
@@ -28,6 +30,8 @@ from daemon.images.records import LayerRecord
 from daemon.images.registry.repository import Repository
 from daemon.images.together import together
 
+UNPACKING_AT_ONCE: Final = 4  # each is a child process that may fill a core
+
 
 @attrs.define(eq=False)
 class Workshop:
@@ -35,8 +39,7 @@ class Workshop:
 
     Attributes:
         known: finds a layer that a recorded image has.
-        downloads_at_once: how many the engine may do, at this moment.
-        unpacking: how many layers are unpacked at once.
+        downloads_at_once: how many the engine may do, at this moment; 0 for any number.
         unrecorded: layers that are whole, of images that are not recorded yet.
 
     """
@@ -44,20 +47,28 @@ class Workshop:
     content: Content
     known: Callable[[str], LayerRecord | None]
     downloads_at_once: Callable[[], int]
-    unpacking: trio.CapacityLimiter
     downloads: Sharing = attrs.field(factory=Sharing, init=False)
     layers: Sharing = attrs.field(factory=Sharing, init=False)
     unrecorded: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
     _slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    _unpacking: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     @contextlib.asynccontextmanager
     async def download_slot(self, tell: TellState, queued: Callable[[], None]) -> AsyncGenerator[None, None]:
         """Wait for this download's turn; `queued` is called when its place in the queue is taken."""
-        self._slots.total_tokens = self.downloads_at_once()
+        self._slots.total_tokens = self.downloads_at_once() or math.inf
         if not self._slots.available_tokens:
             tell(State(progress.WAITING))
         queued()
         async with self._slots:
+            yield
+
+    @contextlib.asynccontextmanager
+    async def unpacking_slot(self) -> AsyncGenerator[None, None]:
+        """Wait until one more layer may be unpacked; those that do not arrive leave room for others."""
+        downloads = self.downloads_at_once() or math.inf
+        self._unpacking.total_tokens = max(UNPACKING_AT_ONCE, downloads + 1)
+        async with self._unpacking:
             yield
 
     def whole(self, chain_id: str) -> LayerRecord | None:
@@ -185,7 +196,6 @@ class _Arrival:
         shop, blob = self.pull.workshop, self.layer.blob
 
         async def download(tell: TellState) -> bool:
-            self.pull.lease.fetched.add(blob.digest)
             async with shop.download_slot(tell, self.queued):
                 await Download(blob, shop.content.blobs, self._begin, tell).run(self.pull.repository)
             return True
@@ -193,6 +203,7 @@ class _Arrival:
         def done() -> bool | None:
             return blob.digest in shop.content.blobs or None
 
+        self.pull.lease.fetched.add(blob.digest)
         await shop.downloads.see_to(blob.digest, done, download, tell)
         self.queued()
         self._fetched.set()
@@ -209,7 +220,7 @@ class _Arrival:
         shop, layer = self.pull.workshop, self.layer
         assert self._file is not None
         await self.pull.parent_in_place(layer)
-        async with shop.unpacking:
+        async with shop.unpacking_slot():
             refusal = await self._add(shop.content.layers, self._file)
         if refusal is not None:
             await self._fetched.wait()  # if that fails this is not a broken image but a broken download

@@ -211,6 +211,13 @@ async def test_layers_that_must_be_in_order_are(world: World) -> None:
     assert world.layers.begun == list(made.chain_ids)
 
 
+async def test_zero_is_no_limit(world: World) -> None:
+    world.downloads_at_once = world.uploads_at_once = 0
+    make_image(world.box, *(layer(b"%d" % number) for number in range(6)), tag="1")
+    assert [line for line in await world.pull() if "Waiting" in line] == []
+    await world.push(f"{NAME}:1")
+
+
 async def test_the_lowest_layers_are_downloaded_first(world: World) -> None:
     world.downloads_at_once = 1
     made = make_image(world.box, *(layer(b"%d" % number) for number in range(6)), tag="1")

@@ -212,6 +212,17 @@ async def test_a_layer_that_another_pull_has_unpacked_is_kept_if_that_fails(worl
     assert set(world.layers.sizes) == set(world.images.resolve(f"{NAME}:2").chain_ids)
 
 
+async def test_layers_that_do_not_arrive_leave_room_for_others(world: World) -> None:
+    world.downloads_at_once = 8
+    make_image(world.box, *(big(seed) for seed in range(6)), tag="1", level=1)
+    make_image(world.box, layer(b"small"), tag="2")
+    stuck = Client(world)
+    async with trio.open_nursery() as nursery:
+        await begin(nursery, stuck)
+        assert (await world.pull(f"{NAME}:2"))[-1].startswith("Status: Downloaded newer image")
+        release(world)
+
+
 async def test_a_stale_partial_is_downloaded_once_more_from_the_beginning(world: World) -> None:
     made = make_image(world.box, big(1), tag="1")
     release(world)

@@ -36,6 +36,7 @@ class World:
     ledger: FakeLedger
     transfers: Transfers
     downloads_at_once: int = 3
+    uploads_at_once: int = 2
 
     @property
     def box(self) -> FakeRepository:
@@ -103,7 +104,10 @@ async def make_world(tmp_path: Path) -> AsyncGenerator[World, None]:
     await images.recover(ledger)
     world: World
     transfers = make_transfers(
-        images, registries, downloads_at_once=lambda: world.downloads_at_once, uploads_at_once=lambda: 2
+        images,
+        registries,
+        downloads_at_once=lambda: world.downloads_at_once,
+        uploads_at_once=lambda: world.uploads_at_once,
     )
     world = World(images, layers, registries, ledger, transfers)
     async with trio.open_nursery() as nursery:
