@@ -30,7 +30,9 @@ class OverlayFiles:
     """The driver's directory."""
 
     root: Path
-    _parents: dict[str, str] = attrs.field(factory=dict, init=False)  # what was read once stays true
+    # What was found out once of a layer stays true: a start over 60 layers looks at none of them.
+    _parents: dict[str, str] = attrs.field(factory=dict, init=False)
+    _chains: dict[str, list[str]] = attrs.field(factory=dict, init=False)
 
     def prepare(self) -> None:
         """Make what is missing."""
@@ -55,6 +57,8 @@ class OverlayFiles:
 
     def own(self, layer_id: str) -> Path:
         """Return where the files are that it does not have from below."""
+        if layer_id in self._chains:
+            return self.layer(layer_id)
         container = self.container(layer_id)
         return container / "diff" if container.is_dir() else self.layer(layer_id)
 
@@ -121,6 +125,7 @@ class OverlayFiles:
             os.rename(layer, trash)
             trees.delete_tree(trash)
         self._parents.pop(layer_id, None)
+        self._chains.pop(layer_id, None)
         (self.root / "parents" / layer_id).unlink(missing_ok=True)
 
     def stands_on(self, layer_id: str, parent: str | None) -> bool:
@@ -151,9 +156,14 @@ class OverlayFiles:
         """Return a layer's id and those below, uppermost first."""
         if not layer_id:
             return []
+        if (known := self._chains.get(layer_id)) is not None:
+            return known
         if not self.own(layer_id).is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.layer(layer_id)))
-        return [layer_id, *self.below(layer_id)]
+        chain = [layer_id, *self.below(layer_id)]
+        if self.layer(layer_id).is_dir():
+            self._chains[layer_id] = chain
+        return chain
 
 
 def write(path: Path, content: bytes) -> None:
