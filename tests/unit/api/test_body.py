@@ -24,7 +24,8 @@ from .serving import read_all, read_answer, read_head, request, serving
 
 UPLOAD_BYTES = 64 << 20
 KERNEL_BYTES = 16 << 20  # what the two sockets of a loopback connection may hold at the very most
-CHUNK = b"10000\r\n" + bytes(65536) + b"\r\n"
+CHUNK_BYTES = 65536
+CHUNK = b"%x\r\n%b\r\n" % (CHUNK_BYTES, bytes(CHUNK_BYTES))
 
 both_kinds = pytest.mark.parametrize("kind", ["unix", "tcp"])
 
@@ -299,10 +300,10 @@ async def test_json_without_end_is_not_waited_for(app: Application, tmp_path: Pa
     head = post("/thing", "Content-Type: application/json", length=total)
     if chunked:
         head = head.replace(b"Content-Length: %d" % total, b"Transfer-Encoding: chunked")
-    piece = CHUNK if chunked else bytes(READ_BYTES)
+    piece = CHUNK if chunked else bytes(CHUNK_BYTES)
     async with serving(app, tmp_path) as (_, dial), await dial() as client, trio.open_nursery() as feeding:
         await client.send_all(head)
-        feeding.start_soon(client.send_all, piece * (total // READ_BYTES))
+        feeding.start_soon(client.send_all, piece * (total // CHUNK_BYTES))
         assert (await read_all(client)).endswith(b'{"message":"request body is larger than 16 MiB"}\n')
 
 
