@@ -190,9 +190,15 @@ def _link(found: os.stat_result, name: bytes, first: bytes) -> Entry:
 
 
 def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
+    try:
+        names = sorted(os.listxattr(descriptor))
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:  # as some file systems of FUSE say instead of an empty list
+            raise
+        names = []
     return tuple(
         (name, os.getxattr(descriptor, name))
-        for name in sorted(os.listxattr(descriptor))
+        for name in names
         if name.startswith(_XATTRS) and not name.startswith(_OVERLAY_XATTRS)
     )
 

@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 OVERLAYFS: Final = "overlayfs"  # a character device 0:0, or the attribute of an opaque directory
-APPLIED: Final = (
-    "applied"  # nothing is left of it: the tree holds the lower layers' files, and `x` is deleted
-)
+APPLIED: Final = "applied"  # nothing: `x` is deleted from the tree, in which the lower layers are
 ORDINARY: Final = "ordinary"  # it is a file's name like any other
 
 
