@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 BLOCK_BYTES: Final = 512
+# What all files of a tree may have together; holes can claim more than JSON or a disk has numbers for.
+SIZE_LIMIT_BYTES: Final = 1 << 53
 HARD_LINK: Final = 0  # beside the file types of stat(2), none of which is 0
 XATTR_RECORD: Final = "SCHILY.xattr."
 # `trusted.*` steers overlayfs itself, so no layer may bring any; the rest is the container's own business.

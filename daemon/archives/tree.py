@@ -14,7 +14,7 @@ import os
 import stat
 
 from daemon.archives.content import set_xattrs, write, write_extents
-from daemon.archives.entry import HARD_LINK, Entry
+from daemon.archives.entry import HARD_LINK, SIZE_LIMIT_BYTES, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.names import relative
 from daemon.archives.placing import ORDINARY, OVERLAYFS, Placing
@@ -92,6 +92,9 @@ class Tree:
             os.mkdir(directory, 0o755)
 
     def _make_file(self, entry: Entry, path: bytes, pieces: Pieces) -> None:
+        self.size_bytes += entry.size
+        if self.size_bytes > SIZE_LIMIT_BYTES:
+            raise BadArchive(f"{entry.name!a} is larger than any disk")
         try:
             target = os.open(path, _CREATE, entry.mode & 0o777)
         except FileExistsError:
@@ -106,7 +109,6 @@ class Tree:
             self._dress_file(entry, target)
         finally:
             os.close(target)
-        self.size_bytes += entry.size
 
     def _dress_file(self, entry: Entry, target: int) -> None:
         uid, gid = self._placing.owner or (entry.uid, entry.gid)

@@ -51,6 +51,10 @@ class BlobStore:
     def __contains__(self, digest: str) -> bool:
         return self.path(digest).exists()
 
+    def size_bytes(self, digest: str) -> int:
+        """Return the size of a blob that is there."""
+        return self.path(digest).stat().st_size
+
     def add(self, content: bytes) -> str:
         """Store small `content` and return its digest."""
         digest = digests.of(content)

@@ -115,7 +115,8 @@ async def read_plan(repository: Repository, named: Manifest, wanted: Platform, b
         raise ImageUnusable(f"this is no image to run: its config has the type {config.media_type!r}")
     listed = documents.member(stated, "layers", list, "image manifest")
     descriptors = tuple(_layer_descriptor(layer) for layer in listed)
-    known = config.digest in blobs
+    # A manifest may name any blob for a config, a layer too, which would not fit into memory.
+    known = config.digest in blobs and blobs.size_bytes(config.digest) <= DOCUMENT_LIMIT_BYTES
     raw = await (blobs.read(config.digest) if known else read_config(repository, config))
     document = documents.read_image(raw)
     if len(descriptors) != len(document.diff_ids):

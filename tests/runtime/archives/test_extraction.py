@@ -231,6 +231,12 @@ async def test_a_hostile_layer_is_refused_and_the_host_untouched(host: Host, lay
     assert host.fingerprint() == before
 
 
+async def test_a_layer_of_holes_cannot_claim_more_than_sizes_can_say(host: Host) -> None:
+    claim = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 60)}
+    with pytest.raises(InvalidParameter, match="'x' is larger than any disk"):
+        await unpack(host, tar(member("x", pax_headers=claim)))
+
+
 async def test_absolute_links_lead_into_the_layer(host: Host) -> None:
     before = host.fingerprint()
     target = str(host.directory / "etc")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from daemon.actors.image_commands import Delete, Removed
 from daemon.errors import InvalidParameter, NotFound
 from daemon.images import digests
+from daemon.images.documents import DOCUMENT_LIMIT_BYTES
 from daemon.images.registry.errors import ImageUnusable, LoginRefused, NothingThere, RegistryFailed
 from tests.unit.images.pulling.fakes import layer, make_image, make_index
 from tests.unit.images.pulling.world import NAME, World, make_world
@@ -179,6 +182,16 @@ async def test_a_config_with_another_content_is_refused(world: World) -> None:
     world.box.blobs[made.id] = made.config + b" "
     with pytest.raises(RegistryFailed, match="image config verification failed"):
         await world.pull()
+
+
+async def test_a_layer_that_is_there_is_not_read_into_memory_as_a_config(world: World) -> None:
+    made = make_image(world.box, layer(os.urandom(DOCUMENT_LIMIT_BYTES)), tag="1", level=0)
+    await world.pull()
+    stated = orjson.loads(made.manifest.raw)
+    stated["config"]["digest"], stated["config"]["size"] = made.digests[0], len(made.blobs[0])
+    world.box.add_manifest(made.manifest.media_type, orjson.dumps(stated), "2")
+    with pytest.raises(ImageUnusable, match="its config is larger than"):
+        await world.pull(f"{NAME}:2")
 
 
 async def test_what_was_downloaded_before_a_failure_is_kept_for_the_next_pull(world: World) -> None:
