@@ -10,6 +10,7 @@ Both trees are walked through open directories and never through a link.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -23,7 +24,6 @@ from daemon.archives.confinement import confine
 from daemon.archives.orders import CompareOrder
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CAPABILITY: Final = "security.capability"
 
 
@@ -59,7 +59,7 @@ class Comparison:
     ) -> None:
         name = path.rpartition(b"/")[2]
         same = lower is not None and old is not None and is_same(old, new)
-        if same and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
+        if same and lower is not None and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
             same = capability(lower, name) == capability(upper, name)
         kind = Kind.ADDED if old is None else Kind.MODIFIED
         self.changes.append((os.fsdecode(path), kind))
@@ -96,10 +96,18 @@ def is_same(old: os.stat_result, new: os.stat_result) -> bool:
     return stat.S_ISDIR(new.st_mode) or (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size)
 
 
-def capability(directory: int | None, name: bytes) -> bytes | None:
-    """Return what a program may do more than who runs it, as the file system has it."""
-    with opened(name, _FILE, directory) as file:
-        return os.getxattr(file, _CAPABILITY) if _CAPABILITY in os.listxattr(file) else None
+def capability(directory: int, name: bytes) -> bytes | None:
+    """Return what a program may do more than who runs it, as the file system has it.
+
+    Nothing is opened for that: by now there may be something else, which it would not do to open.
+    """
+    os.fchdir(directory)
+    try:
+        return os.getxattr(name, _CAPABILITY, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENODATA, errno.ENOTSUP, errno.ENOENT}:
+            return None
+        raise
 
 
 @contextlib.contextmanager

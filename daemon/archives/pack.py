@@ -1,7 +1,7 @@
 """The child that packs a tree; the tar is its stdout.
 
 It changes its root to the tree and then opens every file by its name in a directory that it holds open, and
-never through a link.  So a container that swaps its files meanwhile gets odd tars of its own files only.
+never through a link, nor a device.  So a container that swaps its files meanwhile gets odd tars of its own files only.
 Directories are read in the order of their names' bytes, so equal trees give equal tars.
 
 A file has in the tar the size that it had when it was opened: what is added later is left out, what is cut
@@ -16,7 +16,9 @@ import os
 import resource
 import stat
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final
 
 from daemon.archives.branches import Branch, wanted_of
@@ -27,10 +29,10 @@ from daemon.archives.headers import END, header, padding
 from daemon.archives.names import relative
 from daemon.archives.orders import PackOrder, Whiteouts
 from daemon.archives.output import Output
+from daemon.archives.regular import RegularFiles
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, is_whiteout
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # Other attributes of `security` are the host's own labels and signatures.
 _XATTRS: Final = ("security.capability", "system.posix_acl_", "user.")
 _OVERLAY_XATTRS: Final = "user.overlay."
@@ -41,8 +43,8 @@ _GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO,
 class Packer:
     """Writes a tree to `output`, as `order` says."""
 
-    def __init__(self, order: PackOrder, output: Output) -> None:
-        self._order, self._output = order, output
+    def __init__(self, order: PackOrder, files: RegularFiles, output: Output) -> None:
+        self._order, self._files, self._output = order, files, output
         self._closed = {relative(os.fsencode(path)) for path in order.closed}
         self._links: dict[tuple[int, int], bytes] = {}
         self._work_bytes = 0
@@ -121,10 +123,8 @@ class Packer:
             self._put_linked(found, _entry(found, called))
 
     def _put_file(self, parent: int, name: bytes, called: bytes) -> None:
-        with _opened(name, _FILE, parent) as file:
+        with _lent(partial(self._files.open, name, parent)) as file:
             found = os.fstat(file)
-            if not stat.S_ISREG(found.st_mode):
-                raise _Vanished
             self._put_linked(found, _entry(found, called, xattrs=_xattrs(file)))
             self._output.add_file(file, found.st_size)
             self._output.add(padding(found.st_size))
@@ -148,10 +148,14 @@ class _Vanished(Exception):
     """What a name stood for a moment ago is not there any more."""
 
 
+def _opened(name: bytes, flags: int, parent: int | None = None) -> AbstractContextManager[int]:
+    return _lent(partial(os.open, name, flags, dir_fd=parent))
+
+
 @contextlib.contextmanager
-def _opened(name: bytes, flags: int, parent: int | None = None) -> Generator[int, None, None]:
+def _lent(open_it: Callable[[], int]) -> Generator[int, None, None]:
     try:
-        descriptor = os.open(name, flags, dir_fd=parent)
+        descriptor = open_it()
     except OSError as error:
         if error.errno in _GONE:
             raise _Vanished from None
@@ -203,7 +207,7 @@ def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def pack(order: PackOrder) -> None:
+def pack(order: PackOrder, files: RegularFiles) -> None:
     """Write the tar to stdout, confined from here on.
 
     Raises:
@@ -215,9 +219,9 @@ def pack(order: PackOrder) -> None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     sys.setrecursionlimit(limit)  # a level of the tree holds a descriptor and takes two calls
-    Packer(order, Output(1)).pack()
+    Packer(order, files, Output(1)).pack()
 
 
 def main() -> None:
     """Pack as stdin says."""
-    pack(PackOrder.read(sys.stdin.read()))
+    pack(PackOrder.read(sys.stdin.read()), RegularFiles())

@@ -9,11 +9,12 @@ from __future__ import annotations
 from daemon.archives.errors import run
 from daemon.archives.orders import PackOrder
 from daemon.archives.pack import pack
+from daemon.archives.regular import RegularFiles
 from daemon.copying.child import read_order
 
 
 def _export() -> None:
-    pack(PackOrder(read_order().view.rootfs))
+    pack(PackOrder(read_order().view.rootfs), RegularFiles())
 
 
 if __name__ == "__main__":

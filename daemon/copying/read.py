@@ -5,22 +5,25 @@ Answer, on stdout: what `daemon.copying.look` answers, then a tar in which all n
 
 from __future__ import annotations
 
+from functools import partial
+
 from daemon.archives.orders import PackOrder
 from daemon.archives.pack import pack
+from daemon.archives.regular import RegularFiles
 from daemon.copying.child import Rest, serve
 from daemon.copying.look import look, tell
 from daemon.copying.orders import CopyOrder
 
 
-def _read(_: CopyOrder, path: str) -> Rest:
+def _read(files: RegularFiles, _: CopyOrder, path: str) -> Rest:
     place, found = look(path)
 
     def rest() -> None:
         tell(found)
-        pack(PackOrder("/", path=place, top=found["name"]))
+        pack(PackOrder("/", path=place, top=found["name"]), files)
 
     return rest
 
 
 if __name__ == "__main__":
-    serve(_read)
+    serve(partial(_read, RegularFiles()))  # from within there is no procfs to be seen

@@ -5,7 +5,8 @@ modes, times, extended attributes, device nodes, holes, and names that are hard 
 is shared with the original where the file system can do that (reflink), and else copied within the kernel.
 
 It is a process of its own because a tree takes seconds.  SOURCE may be in use by a container that swaps its
-files meanwhile, so both trees are walked through open directories and never through a link.
+files meanwhile, so both trees are walked through open directories and never through a link, nor is a device
+opened.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import resource
 import stat
 import sys
 from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Final
+
+from daemon.archives.regular import RegularFiles
 
 FICLONE: Final = 0x40049409  # ioctl_ficlonerange(2)
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK_BYTES: Final = 1 << 30
 _CANNOT_SHARE: Final = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS})
@@ -33,6 +36,7 @@ class Copy:
     """One tree being copied; `can_share` until the file system has said no."""
 
     def __init__(self) -> None:
+        self._files = RegularFiles()
         self._links: dict[tuple[int, int], str] = {}
         self._can_share = True
 
@@ -60,7 +64,7 @@ class Copy:
                 self.copy(inner, copy, path)
             return
         elif stat.S_ISREG(status.st_mode):
-            with _opened(name, _READ, source) as original, _opened(name, _WRITE, target) as copy:
+            with _lent(self._files.open(name, source)) as original, _opened(name, _WRITE, target) as copy:
                 self._copy_content(original, copy)
                 _dress(os.fstat(original), original, copy)
         else:
@@ -150,9 +154,12 @@ def _what_it_cannot() -> Generator[None, None, None]:
             raise
 
 
+def _opened(name: str, flags: int, parent: int | None = None) -> AbstractContextManager[int]:
+    return _lent(os.open(name, flags, 0o600, dir_fd=parent))
+
+
 @contextlib.contextmanager
-def _opened(name: str, flags: int, parent: int | None = None) -> Generator[int, None, None]:
-    descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+def _lent(descriptor: int) -> Generator[int, None, None]:
     try:
         yield descriptor
     finally:
