@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+import os
+from typing import Final, NamedTuple
+
+from daemon.archives.errors import BadArchive
+
+LISTED_LIMIT_BYTES: Final = 1 << 28  # of paths; the engine gets the list in one piece
 
 
 class Kind(enum.IntEnum):
@@ -19,3 +24,34 @@ class Change(NamedTuple):
 
     path: str
     kind: Kind
+
+
+class Gathered:
+    """Changes in the order in which they are found.
+
+    Directories can be nested so deeply that a few thousand of them have gigabytes of paths.
+    """
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, Kind]] = []
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def add(self, path: bytes, kind: Kind) -> None:
+        """Add one.
+
+        Raises:
+            BadArchive: that would be more than could be told.
+
+        """
+        self._bytes += len(path)
+        if self._bytes > LISTED_LIMIT_BYTES:
+            raise BadArchive("more files differ, or lie deeper, than could be listed")
+        self.changes.append((os.fsdecode(path), kind))
+
+    def take_back(self) -> None:
+        """Remove the last one."""
+        path, _ = self.changes.pop()
+        self._bytes -= len(os.fsencode(path))

@@ -19,11 +19,13 @@ import sys
 from collections.abc import Generator
 from typing import Final
 
-from daemon.archives.changes import Kind
+from daemon.archives.changes import Gathered, Kind
 from daemon.archives.confinement import confine
+from daemon.archives.entry import SIZE_LIMIT_BYTES
 from daemon.archives.orders import CompareOrder
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+VANISHED: Final = (FileNotFoundError, NotADirectoryError)  # a container may be at work meanwhile
 _CAPABILITY: Final = "security.capability"
 
 
@@ -31,13 +33,13 @@ class Comparison:
     """Gathers what is different."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[str, Kind]] = []
+        self.found = Gathered()
         self._sizes: dict[tuple[int, int], int] = {}
 
     @property
     def size_bytes(self) -> int:
         """The size of the files that are new or different, one with several names once."""
-        return sum(self._sizes.values())
+        return min(sum(self._sizes.values()), SIZE_LIMIT_BYTES)
 
     def compare(self, lower: int | None, upper: int, path: bytes = b"/") -> None:
         """Compare the directory `path`, which is open above and, if there is one, below.
@@ -50,8 +52,9 @@ class Comparison:
         for name in sorted(before.keys() | after.keys()):
             new = after.get(name)
             if new is None:
-                self.changes.append((os.fsdecode(path + name), Kind.DELETED))
-            else:
+                self.found.add(path + name, Kind.DELETED)
+                continue
+            with contextlib.suppress(*VANISHED):
                 self._compare_file(lower, upper, path + name, before.get(name), new)
 
     def _compare_file(
@@ -62,8 +65,8 @@ class Comparison:
         if same and lower is not None and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
             same = capability(lower, name) == capability(upper, name)
         kind = Kind.ADDED if old is None else Kind.MODIFIED
-        self.changes.append((os.fsdecode(path), kind))
-        length = len(self.changes)
+        self.found.add(path, kind)
+        length = len(self.found)
         if stat.S_ISDIR(new.st_mode):
             with opened(name, DIRECTORY, upper) as above:
                 if lower is None or old is None or not stat.S_ISDIR(old.st_mode):
@@ -71,8 +74,8 @@ class Comparison:
                 else:
                     with opened(name, DIRECTORY, lower) as below:
                         self.compare(below, above, path + b"/")
-        if same and len(self.changes) == length:  # nor has anything changed that is in it
-            self.changes.pop()
+        if same and len(self.found) == length:  # nor has anything changed that is in it
+            self.found.take_back()
         elif not stat.S_ISDIR(new.st_mode):
             self._sizes[new.st_dev, new.st_ino] = new.st_size
 
@@ -81,7 +84,15 @@ def _members(directory: int | None) -> dict[bytes, os.stat_result]:
     if directory is None:
         return {}
     with os.scandir(directory) as found:
-        return {os.fsencode(one.name): one.stat(follow_symlinks=False) for one in found}
+        return dict(filter(None, map(member, found)))
+
+
+def member(found: os.DirEntry[str]) -> tuple[bytes, os.stat_result] | None:
+    """Return name and metadata of a directory's member, or None if it has vanished."""
+    try:
+        return os.fsencode(found.name), found.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def is_same(old: os.stat_result, new: os.stat_result) -> bool:
@@ -132,4 +143,4 @@ def main() -> None:
         upper = held.enter_context(opened(order.upper, DIRECTORY))
         confine(order.upper)
         comparison.compare(lower, upper)
-    json.dump([comparison.changes, comparison.size_bytes], sys.stdout)
+    json.dump([comparison.found.changes, comparison.size_bytes], sys.stdout)

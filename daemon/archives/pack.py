@@ -1,7 +1,7 @@
 """The child that packs a tree; the tar is its stdout.
 
 It changes its root to the tree and then opens every file by its name in a directory that it holds open, and
-never through a link, nor a device.  So a container that swaps its files meanwhile gets odd tars of its own files only.
+never a link or a device.  So a container that swaps its files meanwhile gets odd tars of its own files only.
 Directories are read in the order of their names' bytes, so equal trees give equal tars.
 
 A file has in the tar the size that it had when it was opened: what is added later is left out, what is cut
@@ -118,7 +118,7 @@ class Packer:
         elif stat.S_ISREG(found.st_mode):
             self._put_file(parent, name, called)
         elif stat.S_ISLNK(found.st_mode):
-            self._put_linked(found, _entry(found, called, target=os.readlink(name, dir_fd=parent)))
+            self._put_linked(found, _entry(found, called, target=_target(name, parent)))
         elif not stat.S_ISSOCK(found.st_mode) and not stat.S_ISDIR(found.st_mode):
             self._put_linked(found, _entry(found, called))
 
@@ -173,6 +173,15 @@ def _stat(name: bytes, parent: int) -> os.stat_result:
         raise _Vanished from None
 
 
+def _target(name: bytes, parent: int) -> bytes:
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.EINVAL}:  # there is something else by now
+            raise _Vanished from None
+        raise
+
+
 def _entry(
     found: os.stat_result,
     name: bytes,
@@ -200,11 +209,17 @@ def _xattrs(descriptor: int) -> tuple[tuple[str, bytes], ...]:
         if error.errno != errno.ENOTSUP:  # as some file systems of FUSE say instead of an empty list
             raise
         names = []
-    return tuple(
-        (name, os.getxattr(descriptor, name))
-        for name in names
-        if name.startswith(_XATTRS) and not name.startswith(_OVERLAY_XATTRS)
-    )
+    wanted = (name for name in names if name.startswith(_XATTRS) and not name.startswith(_OVERLAY_XATTRS))
+    return tuple((name, value) for name in wanted if (value := _xattr(descriptor, name)) is not None)
+
+
+def _xattr(descriptor: int, name: str) -> bytes | None:
+    try:
+        return os.getxattr(descriptor, name)
+    except OSError as error:
+        if error.errno == errno.ENODATA:  # it has just been taken away
+            return None
+        raise
 
 
 def pack(order: PackOrder, files: RegularFiles) -> None:

@@ -1,9 +1,9 @@
 """Opening regular files and nothing else, in a tree that a container may be changing.
 
 To open a device does something: it starts a watchdog, rewinds a tape, hangs up a modem.  A container may make
-nodes, it can put one in the place of a file that has just been looked at, and its device rules do not hold whoever
-copies its files.  So a name is opened as a place first, which does nothing, and if a regular file is there that
-is opened through procfs, which never leads to another one.
+nodes, it can put one in the place of a file that has just been looked at, and its device rules do not hold
+whoever copies its files.  So a name is opened as a place first, which does nothing, and if a regular file is
+there that is opened through procfs, which never leads to another one.
 
 Source: open(2), "O_PATH"; proc(5), "/proc/pid/fd".
 """

@@ -19,8 +19,8 @@ import sys
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-from daemon.archives.changes import Kind
-from daemon.archives.compare import DIRECTORY, capability, is_same, opened
+from daemon.archives.changes import Gathered, Kind
+from daemon.archives.compare import DIRECTORY, VANISHED, capability, is_same, member, opened
 from daemon.archives.confinement import confine
 from daemon.archives.orders import StackOrder
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE_ATTRIBUTE, is_whiteout
@@ -40,7 +40,7 @@ class Comparison:
     """Gathers what is different."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[str, Kind]] = []
+        self.found = Gathered()
 
     def compare(self, lowers: Sequence[int], upper: int, path: bytes = b"/") -> None:
         """Compare the directory `path`, which is open in the layer and in those below that have it.
@@ -50,14 +50,15 @@ class Comparison:
 
         """
         with os.scandir(upper) as entries:
-            after = {os.fsencode(one.name): one.stat(follow_symlinks=False) for one in entries}
+            after = dict(filter(None, map(member, entries)))
         hidden = set(_names(lowers)) if _is_opaque(upper) else set()
         for name in sorted(after.keys() | hidden):
             below = _look(lowers, name)
             if name in after and not is_whiteout(after[name]):
-                self._compare_file(lowers, upper, path + name, below, after[name])
+                with contextlib.suppress(*VANISHED):
+                    self._compare_file(lowers, upper, path + name, below, after[name])
             elif below is not None:
-                self.changes.append((os.fsdecode(path + name), Kind.DELETED))
+                self.found.add(path + name, Kind.DELETED)
 
     def _compare_file(
         self, lowers: Sequence[int], upper: int, path: bytes, below: Below | None, new: os.stat_result
@@ -66,14 +67,14 @@ class Comparison:
         same = below is not None and is_same(below.found, new)
         if same and below and stat.S_ISREG(new.st_mode) and new.st_mode & 0o111:
             same = capability(lowers[below.places[0]], name) == capability(upper, name)
-        self.changes.append((os.fsdecode(path), Kind.ADDED if below is None else Kind.MODIFIED))
-        length = len(self.changes)
+        self.found.add(path, Kind.ADDED if below is None else Kind.MODIFIED)
+        length = len(self.found)
         if stat.S_ISDIR(new.st_mode):
             merged = [lowers[place] for place in _merged(below)]
             with opened(name, DIRECTORY, upper) as above, _all_opened(name, merged) as underneath:
                 self.compare(underneath, above, path + b"/")
-        if same and len(self.changes) == length:  # nor has anything changed that is in it
-            self.changes.pop()
+        if same and len(self.found) == length:  # nor has anything changed that is in it
+            self.found.take_back()
 
 
 def _is_opaque(directory: int) -> bool:
@@ -136,4 +137,4 @@ def main() -> None:
         upper = held.enter_context(opened(order.upper, DIRECTORY))
         confine(order.upper)
         comparison.compare(lowers, upper)
-    json.dump([comparison.changes, 0], sys.stdout)
+    json.dump([comparison.found.changes, 0], sys.stdout)

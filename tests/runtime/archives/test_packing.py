@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
+import stat
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -232,3 +236,62 @@ async def test_a_difference_applied_to_the_lower_tree_gives_the_upper_one(tree: 
     archive.write_bytes(await packed(upper, whiteouts=Whiteouts.APPLIED, changes=changes))
     await sandbox.extract(archive, again, whiteouts=Whiteouts.APPLIED)
     assert await compared(upper, again) == []
+
+
+async def test_a_list_that_would_not_fit_into_the_engine_is_refused(tree: Path) -> None:
+    directory = os.open(tree, os.O_RDONLY)
+    for _ in range(1500):  # whose paths have more than 256 MiB
+        os.mkdir("d" * 255, dir_fd=directory)
+        inner = os.open("d" * 255, os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = inner
+    os.close(directory)
+    try:
+        with pytest.raises(Failed, match="than could be listed"):
+            await sandbox.compare(None, tree)
+        with pytest.raises(Failed, match="than could be listed"):
+            await sandbox.compare_stacked([], tree)
+    finally:  # pytest could not
+        await trio.run_process(["rm", "-r", str(tree)])
+
+
+async def test_a_tree_that_does_not_keep_still_is_packed_and_compared(tree: Path, tmp_path: Path) -> None:
+    names = [f"{number:02}" for number in range(50)]
+    lower = tmp_path / "lower"
+    lower.mkdir()
+
+    def change(name: str, kind: int) -> None:
+        path, new = tree / name, tmp_path / "new"
+        _MAKERS[kind](new)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        if kind == len(_MAKERS) - 1:
+            path.unlink(missing_ok=True)
+        new.rename(path)
+
+    def run(stop: Event) -> None:
+        for round_ in itertools.count():
+            for position, name in enumerate(names):
+                if stop.is_set():
+                    return
+                change(name, (round_ + position) % len(_MAKERS))
+
+    stop = Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, run, stop)
+        try:
+            for _ in range(8):
+                await packed(tree)
+                await sandbox.compare(lower, tree)
+                await sandbox.compare_stacked([lower], tree)
+        finally:
+            stop.set()
+
+
+_MAKERS: tuple[Callable[[Path], object], ...] = (
+    lambda path: path.write_bytes(b"x" * 100),
+    lambda path: path.symlink_to("/etc/shadow"),
+    os.mkfifo,
+    lambda path: os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
+    Path.mkdir,
+)
