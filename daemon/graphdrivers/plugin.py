@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from daemon.archives.changes import Change, Kind
+from daemon.archives.entry import SIZE_LIMIT_BYTES
 from daemon.archives.inflating import inflated
 from daemon.archives.sandbox import Extracted
 from daemon.archives.supply import Archived
@@ -137,7 +138,7 @@ class PluginDriver:
             answer = await self.plugin.send(f"{SERVICE}.ApplyDiff", query, content)
             async for _ in content:  # of which the plugin may not have wanted the end
                 pass
-        return Extracted(content.diff_id, self._value("ApplyDiff", answer.get("Size"), int))
+        return Extracted(content.diff_id, self._size("ApplyDiff", answer))
 
     @asynccontextmanager
     async def diff(self, layer_id: str, parent: str | None) -> AsyncGenerator[AsyncIterator[bytes], None]:
@@ -154,7 +155,7 @@ class PluginDriver:
     async def diff_size(self, layer_id: str, parent: str | None) -> int:
         """Ask the plugin."""
         answer = await self._call("DiffSize", ID=layer_id, Parent=await self._parent(layer_id, parent))
-        return self._value("DiffSize", answer.get("Size"), int)
+        return self._size("DiffSize", answer)
 
     async def inventory(self) -> Inventory:
         """Return what we have had made and the plugin still has."""
@@ -202,6 +203,12 @@ class PluginDriver:
         except ValueError as error:
             raise self._lied("Changes", str(error)) from error
         return Change(self._value("Changes", found.get("Path"), str), kind)
+
+    def _size(self, method: str, answer: Mapping[str, Any]) -> int:
+        size = self._value(method, answer.get("Size"), int)
+        if not 0 <= size <= SIZE_LIMIT_BYTES:
+            raise self._lied(method, f"Size {size} is none")
+        return size
 
     def _value(self, method: str, value: Any, kind: type[Value], missing: Value | None = None) -> Value:
         """Return what has the right form; `missing` for what a plugin in Go has left out."""

@@ -104,14 +104,14 @@ async def _capabilities(served: _Served, call: Call) -> Answer:
 async def _create(served: _Served, call: Call) -> Answer:
     arguments = await call.json()
     _refuse_options(arguments)
-    await served.driver.create(_id(arguments), _text(arguments, "Parent"))
+    await served.driver.create(_id(arguments), _parent(arguments))
     return {"Err": ""}
 
 
 async def _create_read_write(served: _Served, call: Call) -> Answer:
     arguments = await call.json()
     _refuse_options(arguments)
-    await served.driver.create_read_write(_id(arguments), _text(arguments, "Parent"))
+    await served.driver.create_read_write(_id(arguments), _parent(arguments))
     return {"Err": ""}
 
 
@@ -150,26 +150,26 @@ async def _cleanup(served: _Served, call: Call) -> Answer:
 
 async def _diff(served: _Served, call: Call) -> Tar:
     arguments = await call.json()
-    return served.driver.diff(_id(arguments), _text(arguments, "Parent"))
+    return served.driver.diff(_id(arguments), _parent(arguments))
 
 
 async def _changes(served: _Served, call: Call) -> Answer:
     arguments = await call.json()
-    found = await served.driver.changes(_id(arguments), _text(arguments, "Parent"))
+    found = await served.driver.changes(_id(arguments), _parent(arguments))
     # JSON has no bytes: what is not UTF-8 is shown as dockerd shows it.
     shown = [{"Path": _shown(change.path), "Kind": int(change.kind)} for change in found]
     return {"Changes": shown, "Err": ""}
 
 
 async def _apply_diff(served: _Served, call: Call) -> Answer:
-    layer_id = _id({"ID": call.query.get("id")})
-    extracted = await served.driver.apply_diff(layer_id, call.query.get("parent", ""), call.chunks)
+    arguments = {"ID": call.query.get("id"), "Parent": call.query.get("parent")}
+    extracted = await served.driver.apply_diff(_id(arguments), _parent(arguments), call.chunks)
     return {"Size": extracted.size_bytes, "Err": ""}
 
 
 async def _diff_size(served: _Served, call: Call) -> Answer:
     arguments = await call.json()
-    return {"Size": await served.driver.diff_size(_id(arguments), _text(arguments, "Parent")), "Err": ""}
+    return {"Size": await served.driver.diff_size(_id(arguments), _parent(arguments)), "Err": ""}
 
 
 _METHODS: Final[Mapping[str, Callable[[_Served, Call], Awaitable[Answer | Tar]]]] = MappingProxyType(
@@ -201,8 +201,17 @@ def _text(arguments: Answer, key: str) -> str:
 
 
 def _id(arguments: Answer) -> str:
+    return _name(_text(arguments, "ID"))
+
+
+def _parent(arguments: Answer) -> str:
+    """Return the id of the layer below; "" for none."""
+    value = _text(arguments, "Parent")
+    return value and _name(value)
+
+
+def _name(value: str) -> str:
     """Return the id of a layer, which drivers may use as a file's name."""
-    value = _text(arguments, "ID")
     if not value or "/" in value or "\0" in value or value in {".", ".."}:
         raise BadRequest(f"invalid ID {value!r}")
     return value

@@ -18,7 +18,9 @@ from daemon.errors import InvalidParameter
 from daemon.model import Config, Healthcheck
 
 _PORT: Final = re.compile(r"(\d{1,5})(?:/(tcp|udp|sctp))?", re.IGNORECASE)
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|h|m|s)")
+_DURATION: Final = re.compile(r"(\d{1,19}(?:\.\d{1,19})?)(ms|us|ns|h|m|s)", re.ASCII)
+_RETRIES: Final = re.compile(r"\d{1,9}", re.ASCII)
+_LONGEST_NS: Final = (1 << 63) - 1
 _UNIT_NS: Final = MappingProxyType(
     {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 )
@@ -126,9 +128,10 @@ def _shell(config: Config, argument: str) -> Config:
 
 def _duration_ns(text: str) -> int:
     parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InvalidParameter(f"dockerfile parse error: invalid duration {text!r}")
-    return sum(int(float(number) * _UNIT_NS[unit]) for number, unit in parts)
+    total_ns = sum(int(float(number) * _UNIT_NS[unit]) for number, unit in parts)
+    if not parts or "".join(number + unit for number, unit in parts) != text or total_ns > _LONGEST_NS:
+        raise InvalidParameter(f"dockerfile parse error: invalid duration {text[:100]!r}")
+    return total_ns
 
 
 def _healthcheck(config: Config, argument: str) -> Config:
@@ -136,7 +139,7 @@ def _healthcheck(config: Config, argument: str) -> Config:
     while argument.startswith("--"):
         option, _, argument = argument.partition(" ")
         name, _, value = option.removeprefix("--").partition("=")
-        if name == "retries" and value.isdecimal():
+        if name == "retries" and _RETRIES.fullmatch(value):
             options[name] = int(value)
         elif name in {"interval", "timeout", "start-period", "start-interval"}:
             options[name.replace("-", "_")] = _duration_ns(value)

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import attrs
 import h11
@@ -137,11 +137,11 @@ class _Connection:
 
     async def answer(self, service: Service, request: h11.Request) -> None:
         """Have a request handled."""
-        url = urlsplit(request.target.decode("ascii", "replace"))
-        query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
+        path, _, search = request.target.decode("ascii", "replace").partition("?")
+        query = {key: values[0] for key, values in parse_qs(search, keep_blank_values=True).items()}
         async with aclosing(self._body()) as body:
             try:
-                answer = await _handled(service, url.path.lstrip("/"), Call(query, body))
+                answer = await _handled(service, path.lstrip("/"), Call(query, body))
                 if isinstance(answer, Mapping):
                     await self._send_json(OK, answer)
                 else:

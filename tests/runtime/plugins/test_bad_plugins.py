@@ -123,6 +123,8 @@ async def test_a_call_fails_with_a_text(tmp_path: Path, behave: Behaviour, text:
         (b'{"Changes": ["x"]}', "changes"),
         (b'{"Size": "3"}', "diff_size"),
         (b'{"Size": true}', "diff_size"),
+        (b'{"Size": -1}', "diff_size"),
+        (b'{"Size": 18446744073709551615}', "diff_size"),
     ],
 )
 async def test_an_answer_of_another_form_is_an_error(tmp_path: Path, answer: bytes, call: str) -> None:

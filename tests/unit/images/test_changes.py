@@ -65,6 +65,9 @@ def test_instructions_change_the_config(changes: list[str], expected: Config) ->
         ("ENV A='1", "No closing quotation"),
         ("SHELL sh", "JSON form"),
         ("HEALTHCHECK --interval=x CMD a", "invalid duration"),
+        ("HEALTHCHECK --interval=2562048h CMD a", "invalid duration"),  # more than 64 bits of nanoseconds
+        (f"HEALTHCHECK --interval={'9' * 400}h CMD a", "invalid duration"),
+        (f"HEALTHCHECK --retries={'9' * 20} CMD a", "unknown flag"),
         ("HEALTHCHECK --retry=1 CMD a", "unknown flag"),
         ("HEALTHCHECK maybe", "NONE and CMD"),
     ],
