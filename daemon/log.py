@@ -26,6 +26,8 @@ LEVELS: Final = {
     "error": logging.ERROR,
     "fatal": logging.CRITICAL,
 }
+# At debug it tells each chunk of a download, and the headers of each answer: signed URLs, cookies, tokens.
+INDISCREET: Final = "httpcore"
 SHARED: Final[Sequence[Processor]] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -62,6 +64,7 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> None
         )
     )
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
+    logging.getLogger(INDISCREET).setLevel(max(LEVELS[level], logging.INFO))
 
 
 def about(**context: str) -> AbstractContextManager[None]:

@@ -83,3 +83,10 @@ def test_less_than_the_level_is_not_said(level: str, lines: int) -> None:
     logger().info("i")
     logger().error("e")
     assert stream.getvalue().count("\n") == lines
+
+
+def test_headers_of_answers_are_not_told_even_at_debug() -> None:
+    stream = configured("debug")
+    logging.getLogger("httpcore.http11").debug("receive_response_headers.complete: Location: secret")
+    logging.getLogger("httpcore").warning("told")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]
