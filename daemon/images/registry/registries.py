@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from daemon.images.references import Reference
 from daemon.images.registry import certificates, login
 from daemon.images.registry import search as searching
 from daemon.images.registry.connections import Connections
-from daemon.images.registry.credentials import Credentials
+from daemon.images.registry.credentials import ANONYMOUS, Credentials
 from daemon.images.registry.endpoints import Endpoint, Resolve, endpoints_of, registry, resolve_on_host
 from daemon.images.registry.proxies import Proxies
 from daemon.images.registry.remote import RemoteRepository
@@ -51,8 +51,8 @@ class RemoteRegistries:
         endpoints = await endpoints_of(reference.domain, action, settings, self.resolve)
         async with contextlib.AsyncExitStack() as stack:
             sites = [
-                await stack.enter_async_context(self._site(endpoint, settings, credentials))
-                for endpoint in endpoints
+                await stack.enter_async_context(self._site(endpoint, settings, who))
+                for endpoint, who in zip(endpoints, _identities(endpoints, credentials), strict=True)
             ]
             yield RemoteRepository(reference.path, action, sites, settings.max_download_attempts)
 
@@ -86,3 +86,9 @@ class RemoteRegistries:
 
     def _connections(self, endpoint: Endpoint, settings: Settings) -> httpx.AsyncBaseTransport:
         return Connections(endpoint, settings, self.proxies, self.resolve, self.certificates)
+
+
+def _identities(endpoints: Sequence[Endpoint], credentials: Credentials) -> Iterator[Credentials]:
+    """Yield who asks at each place: a registry's password is nothing to its mirrors."""
+    yield from (ANONYMOUS for _ in endpoints[:-1])
+    yield credentials

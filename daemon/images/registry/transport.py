@@ -18,7 +18,8 @@ import httpcore
 import httpx
 import trio
 
-READ_BYTES: Final = 512 << 10
+from daemon.images.registry.tls import READ_BYTES, start_tls
+
 IDLE_SECONDS: Final = 30  # how long a connection is kept for the next request
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=IDLE_SECONDS)
 
@@ -44,7 +45,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # ruff: ignore[async-function-with-timeout]
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        return await start_tls(self._inner, ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import ssl
 from functools import partial
 
 import pytest
 import trio
+import trustme
 
 from daemon.images import references
 from daemon.images.references import Reference
@@ -34,12 +36,24 @@ def named(scripted: Scripted) -> Reference:
     return references.parse(f"{scripted.address}/app")
 
 
-async def test_a_connection_cut_at_half_is_resumed(registries: RemoteRegistries) -> None:
+@pytest.fixture(params=["plain", "tls"])
+def context(request: pytest.FixtureRequest) -> ssl.SSLContext | None:
+    """What the registry speaks TLS with, if it does."""
+    if request.param == "plain":
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_a_connection_cut_at_half_is_resumed(
+    registries: RemoteRegistries, context: ssl.SSLContext | None
+) -> None:
     shelf, content, told = Shelf(), os.urandom(SIZE_BYTES), list[Retry]()
     digest = shelf.add_blob("app", content)
     shelf.fail("GET /v2/app/blobs", cut_at(SIZE_BYTES // 2))
     async with (
-        serving(shelf) as scripted,
+        serving(shelf, context) as scripted,
         registries.repository(named(scripted), ANONYMOUS) as repository,
         repository.blob(digest, notice=told.append) as blob,
     ):
@@ -53,11 +67,16 @@ async def test_a_connection_cut_at_half_is_resumed(registries: RemoteRegistries)
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-async def test_a_download_may_be_left_in_the_middle(registries: RemoteRegistries, cancelled: bool) -> None:
+async def test_a_download_may_be_left_in_the_middle(
+    registries: RemoteRegistries, cancelled: bool, context: ssl.SSLContext | None
+) -> None:
     shelf = Shelf()
     digest = shelf.add_blob("app", bytes(SIZE_BYTES))
     shelf.add_manifest("app", "1", INDEX)
-    async with serving(shelf) as scripted, registries.repository(named(scripted), ANONYMOUS) as repository:
+    async with (
+        serving(shelf, context) as scripted,
+        registries.repository(named(scripted), ANONYMOUS) as repository,
+    ):
         with trio.CancelScope() as scope:
             async with repository.blob(digest) as blob:
                 async for chunk in blob:

@@ -405,7 +405,19 @@ async def test_a_mirror_that_breaks_off_is_left_for_the_registry(
     assert hub.asked[-1].headers["range"] == "bytes=3000-"
 
 
-async def test_credentials_are_not_for_mirrors_of_pushes(rig: Rig) -> None:
+async def test_credentials_are_not_for_mirrors(rig: Rig) -> None:
+    hub, mirror = Shelf(users={"me": "secret"}), Shelf(users={"me": "secret"})
+    rig.hosts = {HUB: hub, "https://mirror": mirror}
+    rig.settings = Settings(registry_mirrors=("https://mirror",))
+    for shelf in (hub, mirror):
+        shelf.add_manifest("team/app", "1", INDEX)
+    async with rig.registries.repository(HUB_NAME, ME) as repository:
+        await repository.manifest("1")
+    assert not any("authorization" in request.headers for request in mirror.asked)
+    assert "authorization" in hub.asked[-1].headers
+
+
+async def test_pushes_are_not_for_mirrors(rig: Rig) -> None:
     hub, mirror = Shelf(), Shelf()
     rig.hosts = {HUB: hub, "https://mirror": mirror}
     rig.settings = Settings(registry_mirrors=("https://mirror",))
