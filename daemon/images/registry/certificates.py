@@ -20,8 +20,8 @@ from daemon.images.registry.errors import RegistryFailed
 DIRECTORY: Final = Path("/etc/docker/certs.d")
 
 
-def context(authorities: Iterable[Path], pairs: Path, *, insecure: bool) -> ssl.SSLContext:
-    """Return the context for one host: authorities of some directories, pairs of one.
+def context(authorities: Iterable[Path], pairs: Path | None, *, insecure: bool) -> ssl.SSLContext:
+    """Return the context for one host: authorities of some directories, pairs of one, if of any.
 
     Raises:
         RegistryFailed: a file is not what its name says, or one of a pair is missing.
@@ -36,7 +36,8 @@ def context(authorities: Iterable[Path], pairs: Path, *, insecure: bool) -> ssl.
         for file in (file for directory in authorities for file in _files(directory, ".crt")):
             with _named(file):
                 made.load_verify_locations(file)
-    _load_pairs(made, pairs)
+    if pairs is not None:
+        _load_pairs(made, pairs)
     return made
 
 

@@ -59,12 +59,13 @@ class Connections(httpx.AsyncBaseTransport):
         name = self.endpoint.name if own else url.netloc.decode("ascii")
         insecure = self.endpoint.insecure if own else await is_insecure(name, self.settings, self.resolve)
         home = self.certificates / self.endpoint.name
-        theirs = self.certificates / name if references.is_domain(name) else home
+        theirs = self.certificates / name if own or references.is_domain(name) else None
         proxy = self.proxies.of(url)
 
         def make() -> Transport:
             if url.scheme == "http":
                 return Transport(certificates.trusting_nobody(), proxy)
-            return Transport(certificates.context({home, theirs}, theirs, insecure=insecure), proxy)
+            authorities = {home, theirs} if theirs else {home}
+            return Transport(certificates.context(authorities, theirs, insecure=insecure), proxy)
 
         return await trio.to_thread.run_sync(make)

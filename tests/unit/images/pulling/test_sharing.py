@@ -295,6 +295,8 @@ async def test_a_prune_takes_partials_that_nobody_is_adding_to(world: World) -> 
     client = Client(world)
     async with trio.open_nursery() as nursery:
         await begin(nursery, client)
+        while made.digests[0] not in world.partials:  # a thread makes it
+            await wait_all_tasks_blocked(0.05)
         assert world.images.content.drop_partials(days=7) == 0
         assert world.images.content.drop_partials() == len(b"left behind")
         assert world.partials == {made.digests[0]}
