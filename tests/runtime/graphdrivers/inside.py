@@ -29,6 +29,7 @@ DRIVERS: Final[Mapping[str, Callable[[Path], Driver]]] = MappingProxyType(
 )
 SECONDS: Final = 90.0
 PAUSE_SECONDS: Final = 0.1
+OWN_RUN: Final = "/run"  # short, as the paths of containerd's sockets must be (unix(7))
 SCRIPT: Final = "echo new > /new; rm /bin/ls; mkdir -p /etc/d; chown 3:4 /etc/d"
 
 
@@ -55,10 +56,10 @@ async def main(root: Path, kind: str) -> None:
 @asynccontextmanager
 async def dockerd(root: Path) -> AsyncGenerator[Callable[..., Awaitable[str]], None]:
     """Run dockerd, and lend its CLI."""
-    socket = f"unix://{root}/docker.sock"
+    socket = f"unix://{OWN_RUN}/docker.sock"
     command = [
         *("dockerd", "--experimental", "--storage-driver=served", "--bridge=none", "--iptables=false"),
-        *(f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid"),
+        *(f"--data-root={root}/data", f"--exec-root={OWN_RUN}/exec", f"--pidfile={OWN_RUN}/pid"),
         f"--host={socket}",
     ]
 
@@ -72,7 +73,7 @@ async def dockerd(root: Path) -> AsyncGenerator[Callable[..., Awaitable[str]], N
         process = await trio.lowlevel.open_process(command, stdout=log, stderr=log)
     try:
         for _ in range(int(SECONDS / PAUSE_SECONDS)):
-            if "Cannot connect" not in await docker("version"):
+            if process.poll() is not None or "Cannot connect" not in await docker("version"):
                 break
             await trio.sleep(PAUSE_SECONDS)
         yield docker
@@ -83,6 +84,6 @@ async def dockerd(root: Path) -> AsyncGenerator[Callable[..., Awaitable[str]], N
 
 
 if __name__ == "__main__":
-    for mount in (["--make-rprivate", "/"], ["-t", "tmpfs", "none", "/run"]):
+    for mount in (["--make-rprivate", "/"], ["-t", "tmpfs", "none", OWN_RUN]):
         subprocess.run(["mount", *mount], check=True)
     trio.run(main, Path(sys.argv[1]), sys.argv[2])
