@@ -145,15 +145,16 @@ def test_a_crash_leaves_no_image_and_the_next_pull_is_whole(
     images: Docker, place: Place, tmp_path: Path
 ) -> None:
     image = shelve(place.shelf, "1", tar_of(small=b"x"), tar_of(file=noise(3 * MIB)))
-    for failpoint in (
+    failpoints = (
         "image-partial-grown",
         "image-blob-downloaded",
         "layer-unpacked",
         "image-layer-unpacked",
         "image-synced",
         "image-committed",
-    ):
-        root = tmp_path / failpoint
+    )
+    for number, failpoint in enumerate(failpoints):
+        root = tmp_path / str(number)  # short, for the paths of sockets
         root.mkdir()
         with launched(root, environment={"LONGSHORE_FAILPOINT": failpoint}) as engine:
             cli = connect(engine.url, root / "home")
