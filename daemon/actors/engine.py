@@ -55,7 +55,7 @@ from daemon.images.blobs import BlobStore
 from daemon.images.content import Content
 from daemon.images.rebuilding import Rebuilding
 from daemon.images.records import IMAGE_KIND as IMAGE
-from daemon.images.registry.registries import RemoteRegistries
+from daemon.images.registry.deferred import DeferredRegistries
 from daemon.images.registry.repository import Registries
 from daemon.journal import EventDraft, Journal, open_journal
 from daemon.journal.retention import Retention
@@ -219,7 +219,7 @@ def _assemble(
     )
     transfers = make_transfers(
         images,
-        RemoteRegistries(lambda: cell.current.settings),
+        DeferredRegistries(lambda: cell.current.settings),
         downloads_at_once=lambda: cell.current.settings.max_concurrent_downloads,
         uploads_at_once=lambda: cell.current.settings.max_concurrent_uploads,
     )

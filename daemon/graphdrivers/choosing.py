@@ -19,9 +19,7 @@ from daemon.errors import Failed
 from daemon.graphdrivers import overlay, probing, vfs
 from daemon.graphdrivers.driver import Driver
 from daemon.graphdrivers.overlay import OverlayDriver
-from daemon.graphdrivers.plugin import SERVICE, PluginDriver
 from daemon.graphdrivers.vfs import VfsDriver
-from daemon.plugins.client import reach
 from daemon.plugins.discovery import Directories
 from daemon.settings import Settings
 
@@ -92,6 +90,10 @@ async def _made(name: str, settings: Settings, plugins: Directories | None) -> D
     if name in _BUILT_IN:
         directory, make, _ = _BUILT_IN[name]
         return make(settings.data_root / directory)
+    # Here, because a start without a plugin need not wait for an HTTP client to be imported.
+    from daemon.graphdrivers.plugin import SERVICE, PluginDriver
+    from daemon.plugins.client import reach
+
     plugin = await reach(name, SERVICE, plugins or Directories.of(os.environ))
     return PluginDriver(plugin, settings.data_root / PLUGINS / name, settings.storage_opts)
 
