@@ -26,11 +26,6 @@ def reason_of(error: BaseException, url: httpx.URL) -> str:
     return str(error) or str(causes[-1]) or type(causes[-1]).__name__
 
 
-def spoke_no_tls(error: BaseException) -> bool:
-    """Whether the other side answered without TLS."""
-    return any(isinstance(cause, ssl.SSLError) and cause.reason in PLAIN_HTTP for cause in _causes(error))
-
-
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and all that it was raised from, the members of groups included."""
     yield error
