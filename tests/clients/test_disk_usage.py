@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.clients.cli import Docker
 from tests.clients.http_api import Api
-from tests.clients.test_images import tar_of
+from tests.clients.registries.shelves import tar_of
 
 WRITTEN_BYTES = 3_000_000
 WRITE = ("sh", "-c", f"head -c {WRITTEN_BYTES} /dev/zero > /written")

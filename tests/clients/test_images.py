@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.clients.cli import Docker
+from tests.clients.registries.shelves import tar_of
 
 
 @pytest.fixture
@@ -25,16 +24,6 @@ def images(docker: Docker) -> Iterator[Docker]:
             docker("rmi", "--force", name)
     for image in set(docker("images", "--all", "--quiet", "--no-trunc").out.split()) - set(before):
         docker("rmi", "--force", image)
-
-
-def tar_of(**files: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
 
 
 def image_id(docker: Docker, name: str) -> str:
