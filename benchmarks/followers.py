@@ -2,8 +2,8 @@
 
     python -m benchmarks.followers SOCKET
 
-A process of its own, as in `benchmarks.drain`; killed by whoever has started it.  Says "following" once
-it has got its first events.
+A process of its own, as in `benchmarks.drain`; killed by whoever has started it.  Says "following" when
+it is about to connect for the first time.
 """
 
 from __future__ import annotations
