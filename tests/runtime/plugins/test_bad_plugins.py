@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from daemon.plugins.discovery import Address, Directories
 
 pytestmark = pytest.mark.runtime
 Behaviour = Callable[[trio.SocketStream, bytes], Awaitable[None]]
+Receiver = Callable[[trio.SocketStream], Awaitable[bytes]]
 SHORT = Patience(connecting=0, answer=0.3, silence=0.3)
 
 
@@ -40,6 +42,23 @@ async def dies(stream: trio.SocketStream, _: bytes) -> None:
     await stream.aclose()
 
 
+async def received(stream: trio.SocketStream) -> bytes:
+    """Return a request, whole if it says how long it is."""
+    request = bytearray()
+    while chunk := await stream.receive_some(1 << 20):
+        request += chunk
+        head, ended, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        if ended and len(body) >= (int(length[1]) if length else 0):
+            break
+    return bytes(request)
+
+
+async def first_byte(stream: trio.SocketStream) -> bytes:
+    """Leave the rest unread: who still writes or reads is told of a reset, once, and then of an end."""
+    return await stream.receive_some(1)
+
+
 async def goes_on_for_ever(stream: trio.SocketStream, _: bytes) -> None:
     await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
@@ -56,7 +75,9 @@ async def falls_silent(stream: trio.SocketStream, _: bytes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def plugin(tmp_path: Path, behave: Behaviour) -> AsyncGenerator[Plugin, None]:
+async def plugin(
+    tmp_path: Path, behave: Behaviour, receive: Receiver = received
+) -> AsyncGenerator[Plugin, None]:
     """Lend a plugin that behaves like this, whatever it is asked."""
     listener = trio.socket.socket(trio.socket.AF_UNIX)
     await listener.bind(str(tmp_path / "bad.sock"))
@@ -65,7 +86,7 @@ async def plugin(tmp_path: Path, behave: Behaviour) -> AsyncGenerator[Plugin, No
     async def serve(stream: trio.SocketStream) -> None:
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             async with stream:
-                if request := await stream.receive_some(1 << 20):
+                if request := await receive(stream):
                     await behave(stream, request)
 
     async with trio.open_nursery() as nursery:
@@ -107,6 +128,12 @@ async def test_a_call_fails_with_a_text(tmp_path: Path, behave: Behaviour, text:
             driver = PluginDriver(bad, tmp_path / "home")
             with pytest.raises(Failed, match=text):
                 await driver.get("layer")
+
+
+async def test_a_plugin_that_dies_before_it_has_read_a_request(tmp_path: Path) -> None:
+    async with plugin(tmp_path, dies, first_byte) as bad:
+        with trio.fail_after(10), pytest.raises(Failed, match=r"Get: .*(reset by peer|disconnected)"):
+            await PluginDriver(bad, tmp_path / "home").get("layer")
 
 
 @pytest.mark.parametrize(
