@@ -13,7 +13,7 @@ from daemon.networks.firewall.kernel import KernelFilter
 from daemon.networks.firewall.ruleset import Change, Ruleset
 from daemon.networks.plans import PublishedPort
 from tests.runtime.networks.topology import ANY, BRIDGES, HOST, Topology, address, rules_of
-from tests.runtime.networks.traffic import Traffic, ask
+from tests.runtime.networks.traffic import SILENCE_SECONDS, Traffic, ask
 
 pytestmark = [pytest.mark.runtime, pytest.mark.parametrize("version", [4, 6])]
 ALL_BRIDGES = [rules_of(bridge) for bridge in BRIDGES]
@@ -92,7 +92,7 @@ async def test_the_actor_has_datagrams_follow_a_port_to_its_next_container(
         answer: str | None = ""
         with trio.fail_after(10):
             while not (answer or "").endswith("red2"):
-                answer = await ask(talk, HOST[version], 8080)
+                answer = await ask(talk, HOST[version], 8080, SILENCE_SECONDS)
 
 
 async def test_datagrams_that_were_sent_before_a_port_was_published_are_sent_on_afterwards(

@@ -46,7 +46,7 @@ async def test_a_policy_of_iptables_is_found_and_what_is_said_to_do_helps(
     host.run("host", command, "-N", "DOCKER-USER")
     host.run("host", command, "-A", "FORWARD", "-j", "DOCKER-USER")
     traffic.serve("outside", "tcp", version, 80)
-    assert await traffic.ask("red1", "tcp", OUTSIDE[version], 80) is None
+    assert await traffic.unheard("tcp", ("red1", OUTSIDE[version], 80))
     (warning,) = await kernel.objections(["red"])
     assert f'chain "FORWARD" of table "{family} filter"' in warning
     host.run("host", "sh", "-c", warning.partition("To let them pass: ")[2])

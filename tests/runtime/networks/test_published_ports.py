@@ -103,8 +103,8 @@ async def test_at_one_address_of_the_host_is_not_at_another(
     traffic.serve("red1", protocol, version, 80)
     for place in ("outside", "host", "red1", "blue1"):
         assert await traffic.ask(place, protocol, SECOND[version], 8080)
-    assert await traffic.ask("outside", protocol, HOST[version], 8080) is None
-    assert await traffic.ask("host", protocol, LOOPBACK[version], 8080) is None
+    assert await traffic.unheard(protocol, ("outside", HOST[version], 8080))
+    assert await traffic.unheard(protocol, ("host", LOOPBACK[version], 8080))
 
 
 async def test_at_an_address_goes_before_the_same_port_everywhere(
@@ -136,4 +136,4 @@ async def test_no_longer_published_is_closed(
     traffic.serve("red1", protocol, version, 80)
     assert await traffic.ask("outside", protocol, HOST[version], 8080)
     await kernel.change(Change(ports_gone=(port,)))
-    assert await traffic.ask("outside", protocol, HOST[version], 8080) is None
+    assert await traffic.unheard(protocol, ("outside", HOST[version], 8080))

@@ -105,10 +105,17 @@ class Upstream:
 
     async def converse(self, stream: trio.SocketStream) -> None:
         async with stream:
-            packet = (await stream.receive_some(65535))[2:]
-            answer = self.answer("tcp", packet)
+            (length,) = struct.unpack("!H", await _exactly(stream, 2))
+            answer = self.answer("tcp", await _exactly(stream, length))
             if answer is not None:
                 await stream.send_all(struct.pack("!H", len(answer)) + answer)
+
+
+async def _exactly(stream: trio.SocketStream, size_bytes: int) -> bytes:
+    received = b""
+    while len(received) < size_bytes and (piece := await stream.receive_some(size_bytes - len(received))):
+        received += piece
+    return received
 
 
 @contextlib.asynccontextmanager

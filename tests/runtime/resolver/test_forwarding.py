@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from daemon.networks.resolver.client import Resolver
+from daemon.networks.resolver.upstream import FIRST_SECONDS
 from tests.runtime.resolver.places import Handler, Namespace, upstream
 from tests.unit.networks.resolver.askers import asker, member
 
@@ -106,7 +107,7 @@ async def test_a_server_where_nobody_listens_is_passed_over_at_once(
         await put(resolver, spaces[0], gone.address, second.address)
         began = trio.current_time()
         assert await spaces[0].texts("example.org", tcp=tcp) == ["192.0.2.1"]
-        assert trio.current_time() - began < 1.5
+        assert trio.current_time() - began < FIRST_SECONDS
     await put(resolver, spaces[0], gone.address)
     assert (await spaces[0].ask("example.org")).rcode() == dns.rcode.SERVFAIL
 
@@ -126,4 +127,4 @@ async def test_a_slow_server_holds_nobody_else_up(resolver: Resolver, spaces: li
         await server.was_asked.wait()
         began = trio.current_time()
         assert await spaces[0].texts("a") == ["10.1.0.2"]
-        assert trio.current_time() - began < 1
+        assert trio.current_time() - began < FIRST_SECONDS

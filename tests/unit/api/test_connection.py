@@ -12,7 +12,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import ResponseReturnValue, websocket
 from quart import request as current
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Request, TextMessage
 
@@ -98,7 +98,9 @@ async def test_idle_connection_is_closed_in_the_end(
         assert (await read_all(client)).count(b"HTTP/1.1 200") == first.count(b"\n\r\n")
 
 
-async def test_waiting_for_an_answer_is_not_idle(app: Application, tmp_path: Path, waiting: Waiting) -> None:
+async def test_waiting_for_an_answer_is_not_idle(
+    app: Application, tmp_path: Path, waiting: Waiting, autojump_clock: MockClock
+) -> None:
     async with (
         serving(app, tmp_path, keep_alive_seconds=0.05) as (_, dial),
         await dial() as client,
@@ -180,6 +182,8 @@ async def test_client_that_still_uploads_reads_the_refusal(
 
 
 async def test_answer_that_was_cut_short_ends_the_connection(tmp_path: Path) -> None:
+    cut = trio.Event()
+
     async def cutting(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
             await agree(receive, send)
@@ -189,11 +193,12 @@ async def test_answer_that_was_cut_short_ends_the_connection(tmp_path: Path) -> 
         with trio.move_on_after(0.05):
             body = bytes(CUT_BYTES)
             await send({"type": "http.response.body", "body": body, "more_body": True})
+        cut.set()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async with serving(cutting, tmp_path) as (_, dial), await dial() as client:
         await client.send_all(request("GET /"))
-        await trio.sleep(0.1)
+        await cut.wait()
         assert len(await read_all(client)) < CUT_BYTES
 
 

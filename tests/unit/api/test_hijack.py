@@ -18,7 +18,7 @@ from daemon.api.hijack import HIJACK, HIJACKED, ClientGone, HijackedStream, hija
 from daemon.api.transport import LINGER_SECONDS
 from daemon.errors import NotFound
 
-from .serving import agree, read_all, read_answer, read_head, request, serving
+from .serving import agree, read_all, read_answer, read_exactly, read_head, request, serving
 
 RAW = "application/vnd.docker.raw-stream"
 UPGRADE = ("Connection: Upgrade", "Upgrade: tcp")
@@ -75,9 +75,9 @@ async def test_upgrade_is_answered_with_dockers_101(tmp_path: Path, kind: str) -
             b"Upgrade: tcp\r\n\r\n"
         )
         await client.send_all(b"to and")
-        assert await client.receive_some() == b"to and"
+        assert await read_exactly(client, 6) == b"to and"
         await client.send_all(b"fro")
-        assert await client.receive_some() == b"fro"
+        assert await read_exactly(client, 3) == b"fro"
 
 
 @both_kinds

@@ -9,7 +9,7 @@ import pytest
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Response, ResponseReturnValue
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.api.app import Application
 from daemon.api.hijack import HIJACKED, hijack, raw_answer
@@ -96,7 +96,9 @@ async def test_hijacked_connections_count(app: Application, tmp_path: Path) -> N
         assert server.connections == 0
 
 
-async def test_idle_means_no_connection_for_all_of_the_time(app: Application, tmp_path: Path) -> None:
+async def test_idle_means_no_connection_for_all_of_the_time(
+    app: Application, tmp_path: Path, autojump_clock: MockClock
+) -> None:
     idle = trio.Event()
 
     async def watch(server: Server) -> None:
@@ -113,7 +115,7 @@ async def test_idle_means_no_connection_for_all_of_the_time(app: Application, tm
         gone = trio.current_time()
         assert not idle.is_set()
         await idle.wait()
-        assert trio.current_time() - gone >= 0.2
+        assert trio.current_time() - gone == pytest.approx(0.2)
 
 
 async def test_client_over_the_limit_waits_for_a_slot(

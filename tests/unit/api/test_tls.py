@@ -19,7 +19,7 @@ from daemon.api.hijack import HIJACKED, hijack, raw_answer
 from daemon.api.listeners import tcp_listener, tls_listener
 from daemon.api.server import Server
 
-from .serving import SECONDS, read_all, request
+from .serving import SECONDS, read_all, read_exactly, request
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ async def test_hijack_under_tls_is_told_of_the_end_both_ways(
         while not received.endswith(b"EARLY "):
             received += await client.receive_some()
         await client.send_all(b"late")
-        assert await client.receive_some() == b"LATE"
+        assert await read_exactly(client, 4) == b"LATE"
         transport, rest = await client.unwrap()  # sends close_notify, waits for the server's
         async with transport:
             assert rest == b""

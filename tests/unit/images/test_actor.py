@@ -8,7 +8,6 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.image_actor import JOBS_AT_ONCE, ImagesActor
 from daemon.actors.image_commands import Delete, Load, NoteSaved, Prune, Record, Removed, Tag
@@ -26,6 +25,7 @@ from daemon.wire import parse_record
 from tests.unit.fakes import FakeLedger
 from tests.unit.graphdrivers.fakes import chain_ids, fake_layers, put_layers
 from tests.unit.images import tars
+from tests.unit.settling import settled
 
 
 class StuckLedger:
@@ -235,13 +235,13 @@ async def test_a_load_whose_client_left_before_its_turn_is_not_begun(
         await images.mailbox.ask(Load(spool))
     for other in others:
         actor._room.release_on_behalf_of(other)
-    await wait_all_tasks_blocked()
+    await settled()
     assert (spool.claimed, images.mailbox.unanswered) == (False, [])
     nursery.cancel_scope.cancel()
 
 
 async def _cancel_when_waited_for(scope: trio.CancelScope) -> None:
-    await wait_all_tasks_blocked()
+    await settled()
     scope.cancel()
 
 
@@ -251,9 +251,9 @@ async def test_what_is_being_written_when_the_actor_ends_is_shown(tmp_path: Path
     async with trio.open_nursery() as nursery:
         actor = await nursery.start(_a_life, images, ledger)
         nursery.start_soon(images.mailbox.ask, Record((tars.brought("a", "a:1"),), "load"))
-        await trio.testing.wait_all_tasks_blocked()
+        await settled()
         actor.cancel()
-        await trio.testing.wait_all_tasks_blocked()
+        await settled()
         assert ledger.gate is not None
         ledger.gate.set()
     assert [image.id for image in images] == [record.id for record in ledger.records("image")] != []
@@ -269,7 +269,7 @@ async def _a_life(
 
 
 async def _cancel_when_blocked(scope: trio.CancelScope) -> None:
-    await trio.testing.wait_all_tasks_blocked()
+    await settled()
     scope.cancel()
 
 
@@ -278,10 +278,10 @@ async def test_an_image_stays_whole_whose_client_leaves_while_it_is_being_record
     setting.ledger.gate = trio.Event()
     async with trio.open_nursery() as client:
         await client.start(setting.record, new)
-        await wait_all_tasks_blocked()
+        await settled()
         client.cancel_scope.cancel()  # as a pull is when whoever watched it has hung up
     setting.ledger.gate.set()
-    await wait_all_tasks_blocked()
+    await settled()
     assert setting.images.resolve("box:1").id == new.record.id
     assert setting.layers() == set(new.record.chain_ids)
     assert new.record.id in setting.images.content.blobs
@@ -294,7 +294,7 @@ async def test_a_record_whose_client_left_before_it_was_begun_is_not_made(settin
         await nursery.start(setting.record, first)
         async with trio.open_nursery() as client:
             await client.start(setting.record, second)
-            await wait_all_tasks_blocked()
+            await settled()
             client.cancel_scope.cancel()
         setting.ledger.gate.set()
     assert [image.id for image in setting.images] == [first.record.id]

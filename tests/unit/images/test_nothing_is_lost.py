@@ -18,7 +18,6 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.image_actor import ImagesActor
 from daemon.actors.image_commands import Delete, Prune, Record
@@ -33,6 +32,7 @@ from daemon.wire import parse_record
 from tests.unit.fakes import FakeLedger
 from tests.unit.graphdrivers.fakes import chain_ids, fake_layers, put_layers
 from tests.unit.images import tars
+from tests.unit.settling import settled
 
 MADE: Final = (
     tars.brought("a", "one:1", layers=1),
@@ -94,7 +94,7 @@ class World:
         await self.hurry()
         while self.jobs:
             await self.leave(0)
-        await wait_all_tasks_blocked()
+        await settled()
 
     def recorded(self) -> Iterator[ImageRecord]:
         return (parse_record(entry.body, ImageRecord) for entry in self.ledger.records("image"))
@@ -173,7 +173,7 @@ def test_recorded_images_are_whole_and_nothing_else_stays(lives: list[list[Step]
                 world.check_nothing_else_is_there()
                 for step in steps:
                     await step(world)
-                    await wait_all_tasks_blocked()
+                    await settled()
                     world.check_recorded_are_whole()
                 root = directory / str(number)  # what the next one finds if this one dies here
                 shutil.copytree(world.root, root, ignore=shutil.ignore_patterns("trash"))

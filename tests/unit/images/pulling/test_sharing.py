@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.image_transfers import Pull, Transfers
 from daemon.errors import EngineError, Unavailable
@@ -21,6 +20,7 @@ from daemon.images.registry.repository import Notice, Retry
 from tests.registries.fake import FakeBlob, FakeRepository
 from tests.unit.images.pulling.fakes import Made, layer, make_image
 from tests.unit.images.pulling.world import NAME, World, make_world, said
+from tests.unit.settling import settled
 
 MIB = 1 << 20
 
@@ -102,7 +102,7 @@ async def begin(nursery: trio.Nursery, *clients: Client) -> None:
     """Have clients ask, each when the one before gets nowhere."""
     for client in clients:
         nursery.start_soon(client.run)
-        await wait_all_tasks_blocked(0.05)
+        await settled()
 
 
 async def test_two_who_want_the_same_share_one_pull(world: World) -> None:
@@ -123,7 +123,7 @@ async def test_who_leaves_does_not_end_what_another_wants(world: World) -> None:
     async with trio.open_nursery() as nursery:
         await begin(nursery, first, second)
         first.scope.cancel()
-        await wait_all_tasks_blocked()
+        await settled()
         release(world)
     assert second.lines[-1].startswith("Status: Downloaded newer image")
     assert world.box.asked.count("manifest 1") == 1
@@ -136,7 +136,7 @@ async def test_the_last_to_leave_ends_it_and_the_next_one_goes_on_from_there(wor
         await begin(nursery, first, second)
         first.scope.cancel()
         second.scope.cancel()
-    await wait_all_tasks_blocked()
+    await settled()
     assert world.partials == {made.digests[0]}
     assert len(world.images) == 0
     release(world)
@@ -189,7 +189,7 @@ async def test_a_layer_whose_puller_leaves_is_taken_over(world: World) -> None:
     async with trio.open_nursery() as nursery:
         await begin(nursery, first, second)
         first.scope.cancel()
-        await wait_all_tasks_blocked(0.05)
+        await settled()
         release(world)
     assert second.lines[-1].startswith("Status: Downloaded newer image")
     asked = [line for line in world.box.asked if made.digests[0] in line]
@@ -255,7 +255,7 @@ async def test_the_actors_end_is_told_to_every_client(world: World) -> None:
     async with trio.open_nursery() as actor:
         await actor.start(transfers.run)
         await transfers.mailbox.ask(Pull(world.wish(), watch))
-        await wait_all_tasks_blocked(0.05)
+        await settled()
         actor.cancel_scope.cancel()
     with pytest.raises(Unavailable):
         await said(watch)
@@ -295,8 +295,6 @@ async def test_a_prune_takes_partials_that_nobody_is_adding_to(world: World) -> 
     client = Client(world)
     async with trio.open_nursery() as nursery:
         await begin(nursery, client)
-        while made.digests[0] not in world.partials:  # a thread makes it
-            await wait_all_tasks_blocked(0.05)
         assert world.images.content.drop_partials(days=7) == 0
         assert world.images.content.drop_partials() == len(b"left behind")
         assert world.partials == {made.digests[0]}
