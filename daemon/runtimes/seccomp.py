@@ -22,9 +22,9 @@ from daemon.errors import Failed
 from daemon.model import HostConfig
 from daemon.runtimes.spec.capabilities import granted
 from daemon.runtimes.spec.inputs import BpfSeccomp, HostFacts, OciSeccomp
-from daemon.runtimes.spec.seccomp_bpf import compile_section
 from daemon.runtimes.spec.seccomp_profile import Document, Target, oci_section, parse_profile, tightened
 from daemon.runtimes.spec.security import BUILTIN, UNCONFINED, security_options
+from daemon.seccomp_bpf import compile_section
 
 DEFAULT_PROFILE: Final = Path("/usr/share/containers/seccomp.json")
 KEPT: Final = 64  # filters; clients can bring profiles of their own, so there must be an end

@@ -18,8 +18,8 @@ from daemon.errors import Failed, InvalidParameter
 from daemon.model import HostConfig
 from daemon.runtimes.seccomp import KEPT, SeccompProfiles
 from daemon.runtimes.spec.inputs import BpfSeccomp, OciSeccomp
-from daemon.runtimes.spec.seccomp_bpf import compile_section
 from daemon.runtimes.spec.seccomp_profile import Target, oci_section, parse_profile, tightened
+from daemon.seccomp_bpf import compile_section
 from tests.unit.runtimes.spec.inputs import HOST
 
 TARGET = Target(frozenset({"CAP_CHOWN"}), "amd64", (6, 1))
