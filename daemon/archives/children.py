@@ -7,7 +7,7 @@ import fcntl
 import os
 import subprocess  # ruff: ignore[suspicious-subprocess-import]  its names for pipes and results; trio runs them
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ import attrs
 import isal
 import trio
 
+from daemon.archives.confinement import FILTER
+from daemon.archives.filters import program_for
 from daemon.archives.supply import Feed
 from daemon.errors import Failed
 
@@ -32,8 +34,21 @@ _Done = subprocess.CompletedProcess[bytes]
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """Return the command line of a child; its environment is to be `ENVIRONMENT`."""
+    """Return the command line of a child; its environment is to be that of `limits`."""
     return [*_INTERPRETER, "-m", module, *arguments]
+
+
+@contextlib.asynccontextmanager
+async def limits(child: str) -> AsyncGenerator[tuple[dict[str, str], int], None]:
+    """Lend what `confine` needs in a child when that is started: its environment, and a file to pass on.
+
+    Raises:
+        Failed: there is no way to confine it on this host.
+
+    """
+    program = await trio.to_thread.run_sync(program_for, child)
+    with as_file(program) as file:
+        yield {**ENVIRONMENT, FILTER: str(file)}, file
 
 
 async def run_fed(
@@ -69,17 +84,18 @@ def _command(child: str) -> list[str]:
 
 async def run(module: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()) -> _Done:
     """Run a child to its end and return what it says."""
-    return await trio.run_process(
-        [*_command(module), *arguments],
-        stdin=stdin,
-        capture_stdout=True,
-        capture_stderr=True,
-        check=False,
-        env=ENVIRONMENT,
-        pass_fds=passed,
-        start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
-        deliver_cancel=_kill,
-    )
+    async with limits(module) as (environment, limit):
+        return await trio.run_process(
+            [*_command(module), *arguments],
+            stdin=stdin,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            env=environment,
+            pass_fds=(*passed, limit),
+            start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
+            deliver_cancel=_kill,
+        )
 
 
 async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  trio awaits it
@@ -97,15 +113,16 @@ async def opened(
     child: str, arguments: Sequence[str], stdin: int, passed: Sequence[int] = ()
 ) -> trio.Process:
     """Start a child that writes to a pipe, and answers or complains on another."""
-    process = await trio.lowlevel.open_process(
-        [*_command(child), *arguments],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        pass_fds=passed,
-        start_new_session=True,
-    )
+    async with limits(child) as (environment, limit):
+        process = await trio.lowlevel.open_process(
+            [*_command(child), *arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            pass_fds=(*passed, limit),
+            start_new_session=True,
+        )
     assert isinstance(process.stdout, trio.lowlevel.FdStream)
     fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return process
@@ -143,12 +160,12 @@ class Chunks:
 
 
 @contextlib.contextmanager
-def as_file(text: str) -> Generator[int, None, None]:
-    """Lend a file in memory with `text`, which is longer than an argument may be."""
+def as_file(content: bytes) -> Generator[int, None, None]:
+    """Lend a file in memory with `content`, which is longer than an argument may be."""
     descriptor = os.memfd_create("order")
     try:
-        with open(descriptor, "w", closefd=False) as file:
-            file.write(text)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

@@ -17,8 +17,8 @@ def main() -> None:
     """Read stdin to its end."""
     root, news, known = sys.argv[1:]
     read, is_encoded = decoder(Source(0, int(news) if news else None))
-    hasher = hasher_for(is_encoded, known)
     confine(root)
+    hasher = hasher_for(is_encoded, known)
     if hasher:
         Flow(read, hasher).drain()
     sys.stdout.write(f'"{hasher.digest() if hasher else known}"')

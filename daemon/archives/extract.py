@@ -22,23 +22,23 @@ from daemon.archives.reading import TarReader
 from daemon.archives.source import Source
 from daemon.archives.tree import Tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def unpack(
-    root: str, placing: Placing, *, news: int | None = None, hashed: bool = False, known: str = ""
-) -> tuple[str, int]:
-    """Unpack stdin, confined from here on; return the digest of the tar and the size of all its files.
+    from daemon.archives.flow import Hasher
 
-    The digest is of the tar uncompressed, and empty unless it is to be `hashed`; `news` is where the size of
-    a growing file is told, `known` the digest of stdin as it is.
+
+def unpack(read: Callable[[], bytes], placing: Placing, hasher: Hasher | None = None) -> int:
+    """Unpack the tar whose chunks `read` returns into the current root; return the size of all its files.
+
+    `hasher`, if given, gets all of the tar.
 
     Raises:
         BadArchive: it is not a tar that could be unpacked.
         OSError: the kernel refused a file.
 
     """
-    read, is_encoded = decoder(Source(0, news))
-    hasher = hasher_for(is_encoded, known) if hashed else None
-    confine(root)
     flow = Flow(read, hasher)
     archive = TarReader(flow.next)
     tree = Tree(placing)
@@ -46,14 +46,16 @@ def unpack(
         tree.add(entry, archive.pieces())
     tree.finish()
     flow.drain()
-    return hasher.digest() if hasher else known, tree.size_bytes
+    return tree.size_bytes
 
 
 def main() -> None:
     """Unpack stdin as the command line says."""
     root, news, hashed, known, *words = sys.argv[1:]
     placing = Placing.read(*words)
-    diff_id, size_bytes = unpack(
-        root, placing, news=int(news) if news else None, hashed=bool(hashed), known=known
-    )
+    read, is_encoded = decoder(Source(0, int(news) if news else None))
+    confine(root)
+    hasher = hasher_for(is_encoded, known) if hashed else None
+    size_bytes = unpack(read, placing, hasher)
+    diff_id = hasher.digest() if hasher else known
     sys.stdout.write(f'{{"diff_id": "{diff_id}", "size_bytes": {size_bytes}}}')

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 AHEAD_CHUNKS: Final = 16
+openssl_sha256()  # it reads its configuration when it is first used, which is not there behind a changed root
 
 
 class Lane:

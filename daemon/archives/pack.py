@@ -223,14 +223,13 @@ def _xattr(descriptor: int, name: str) -> bytes | None:
 
 
 def pack(order: PackOrder, files: RegularFiles) -> None:
-    """Write the tar to stdout, confined from here on.
+    """Write the tar to stdout.
 
     Raises:
         BadArchive: there is something that a layer cannot hold.
         OSError: something cannot be read.
 
     """
-    confine(order.root)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     sys.setrecursionlimit(limit)  # a level of the tree holds a descriptor and takes two calls
@@ -239,4 +238,6 @@ def pack(order: PackOrder, files: RegularFiles) -> None:
 
 def main() -> None:
     """Pack as stdin says."""
-    pack(PackOrder.read(sys.stdin.read()), RegularFiles())
+    order, files = PackOrder.read(sys.stdin.read()), RegularFiles()
+    confine(order.root)
+    pack(order, files)

@@ -13,17 +13,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 from typing import Final
 
+from daemon.syscalls import INERT, MOUNT_ATTR_RDONLY, detached
+
+_OWN: Final = Path("/proc/self/fd")
 _PLACE: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class RegularFiles:
-    """To be made while the host's procfs can be seen; it works for this process, wherever that goes."""
+    """To be made while the host's procfs can be seen; it works for this process, wherever that goes.
+
+    Of procfs it keeps one directory, and that as a mount of its own: there is no way up from it.
+    """
 
     def __init__(self) -> None:
-        self._places = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._places = detached(_OWN, INERT | MOUNT_ATTR_RDONLY)
 
     def open(self, name: str | bytes, parent: int) -> int:
         """Open the regular file `name` in the directory `parent` to read it; the caller closes it.

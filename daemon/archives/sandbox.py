@@ -29,8 +29,10 @@ from daemon.archives.orders import (
     Whiteouts,
     write,
 )
+from daemon.archives.places import place
 from daemon.archives.supply import Archived, Known, supplied
 from daemon.errors import Failed, InvalidParameter
+from daemon.syscalls import INERT, MOUNT_ATTR_RDONLY
 
 EMPTY: Final = Path("/proc/self/fdinfo")  # nobody can put anything there: the root of who needs no file
 
@@ -81,8 +83,9 @@ async def extract(
         EngineError: what a growing file was broken off with.
 
     """
-    order = ExtractOrder(str(root), whiteouts, into, keep_kinds, owner, hashed, _known(archived))
-    return Extracted(**await _read("extract", archived, order))
+    async with place(root, INERT) as (called, mount):
+        order = ExtractOrder(called, whiteouts, into, keep_kinds, owner, hashed, _known(archived))
+        return Extracted(**await _read("extract", archived, order, mount))
 
 
 async def diff_id_of(archived: Archived) -> str:
@@ -104,7 +107,8 @@ async def split(archive: Archived, directory: Path) -> Archive:
         Failed: the disk is full, or broken.
 
     """
-    answer = await _read("split", archive, SplitOrder(str(directory)))
+    async with place(directory, INERT) as (called, mount):
+        answer = await _read("split", archive, SplitOrder(called), mount)
     files = {
         name: Member(directory / found["number"], found["size_bytes"], found["digest"])
         for name, found in answer["files"].items()
@@ -181,7 +185,7 @@ def _both(lower: Path | None, upper: Path) -> CompareOrder:
 
 
 async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[tuple[Change, ...], int]:
-    with as_file(write(order)) as stdin:
+    with as_file(write(order).encode()) as stdin:
         done = await run(module, (), stdin)
     if done.returncode != 0:
         raise Failed(f"cannot compare layers: {last_words(done.stderr, done.returncode)}")
@@ -189,11 +193,13 @@ async def _differences(module: str, order: CompareOrder | StackOrder) -> tuple[t
     return tuple(Change(path, Kind(kind)) for path, kind in changes), size_bytes
 
 
-async def _read(module: str, archived: Archived, order: ExtractOrder | SplitOrder | DigestOrder) -> Any:
+async def _read(
+    module: str, archived: Archived, order: ExtractOrder | SplitOrder | DigestOrder, *files: int
+) -> Any:
     async with supplied(archived) as (stdin, news, feed):
         arguments = order.arguments(news)
         passed = () if news is None else (news,)
-        done = await run_fed(feed, module, arguments, stdin, passed)
+        done = await run_fed(feed, module, arguments, stdin, (*passed, *files))
     if done.returncode == 0:
         return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
     said = last_words(done.stderr, done.returncode)
@@ -208,8 +214,9 @@ def _known(archived: Archived) -> str:
 
 @asynccontextmanager
 async def _written(order: PackOrder) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    with as_file(write(order)) as stdin:
-        process = await opened("pack", (), stdin)
+    async with place(Path(order.root), INERT | MOUNT_ATTR_RDONLY) as (called, mount):
+        with as_file(write(order._replace(root=called)).encode()) as stdin:
+            process = await opened("pack", (), stdin, (mount,))
     try:
         yield Chunks(process)
     finally:

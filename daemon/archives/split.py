@@ -77,7 +77,6 @@ def main() -> None:
     """Take stdin apart as the command line says."""
     directory, news = sys.argv[1:]
     read, _ = decoder(Source(0, int(news) if news else None))
-    Hasher().digest()  # so that all it needs has been loaded
     confine(directory)
     flow = Flow(read)
     found = split(TarReader(flow.next))

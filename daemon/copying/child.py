@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from daemon.archives.confinement import confine
 from daemon.archives.errors import run
 from daemon.copying import paths
 from daemon.copying.entering import enter
@@ -48,6 +49,7 @@ def read_order() -> CopyOrder:
 def _serve(work: Callable[[CopyOrder, str], Rest]) -> None:
     order = read_order()
     enter(order.view)
+    confine("/")
     try:
         rest = work(order, paths.absolute(order.path))
     except (FileNotFoundError, paths.TooManyLinks):

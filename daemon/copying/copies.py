@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 import trio
 
-from daemon.archives.children import ENVIRONMENT, PIPE_BYTES, child_command
+from daemon.archives.children import PIPE_BYTES, child_command, limits
 from daemon.archives.errors import ARCHIVE_AT_FAULT
 from daemon.copying.child import Failure
 from daemon.copying.orders import CopyOrder
@@ -149,15 +149,16 @@ async def start(module: str, order: CopyOrder, *, fed: bool = False, passed: Seq
         result, stdout = _pipe(ours, theirs)
         stdin, feed = _pipe(theirs, ours) if fed else (subprocess.DEVNULL, None)
         try:
-            process = await trio.lowlevel.open_process(
-                child_command(f"daemon.copying.{module}", str(memory)),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=ENVIRONMENT,
-                pass_fds=(memory, *passed),
-                start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
-            )
+            async with limits(module) as (environment, limit):
+                process = await trio.lowlevel.open_process(
+                    child_command(f"daemon.copying.{module}", str(memory)),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=environment,
+                    pass_fds=(memory, limit, *passed),
+                    start_new_session=True,  # a Ctrl-C in the engine's terminal is the engine's business
+                )
         except OSError as error:
             raise Failed(f"cannot copy: {error}") from error
         ours.pop_all()  # from here on they are the copy's

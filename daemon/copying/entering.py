@@ -8,6 +8,8 @@ sees these mounts, which vanish with the child.
 procfs is taken out of it: its links lead, without any path, to whatever some process has open, and with
 it a container in the host's pid namespace could lead us to the host.
 
+In what is left no device can be opened and no program run.
+
 From then on nothing can be imported either: the next `import` would find the container's files.  For the same
 reason what the C library itself would load one day, to end a thread, is loaded before.
 
@@ -31,6 +33,7 @@ from daemon.copying.orders import Bind, View
 from daemon.runtimes.inroot import ensure_in_root, open_beneath, open_in_root
 from daemon.syscalls import (
     CLONE_NEWNS,
+    INERT,
     MNT_DETACH,
     MS_BIND,
     MS_PRIVATE,
@@ -61,6 +64,7 @@ def enter(view: View) -> None:
         _build(view)
     _take_out(own, view.hidden)
     os.close(own)
+    syscalls.restrict_mounts(_ROOT, INERT)
     os.chdir("/")
     sys.path.clear()
     sys.path_importer_cache.clear()

@@ -14,6 +14,7 @@ from functools import partial
 from daemon.archives import decoding
 from daemon.archives.extract import unpack
 from daemon.archives.placing import ORDINARY, Placing
+from daemon.archives.source import Source
 from daemon.copying import paths
 from daemon.copying.child import Refused, Rest, read_link, serve
 from daemon.copying.orders import CopyOrder
@@ -27,7 +28,12 @@ def _write(order: CopyOrder, path: str) -> Rest:
         is_volume = is_within(place, (bind.target for bind in order.view.binds))
         raise Refused(f"{'mounted volume' if is_volume else 'container rootfs'} is marked read-only")
     placing = Placing(ORDINARY, place, keep_kinds=order.keep_kinds, owner=order.owner)
-    return partial(unpack, "/", placing)
+    return partial(_unpack, placing)
+
+
+def _unpack(placing: Placing) -> None:
+    read, _ = decoding.decoder(Source(0, None))
+    unpack(read, placing)
 
 
 def is_within(path: str, directories: Iterable[str]) -> bool:
