@@ -89,6 +89,7 @@ class Settings:
     shutdown_timeout_seconds: int = setting(NOW, "shutdown-timeout", default=15)
     event_retention_days: int = setting(NOW, default=90)
     event_retention_count: int = setting(NOW, default=100_000)
+    event_retention_bytes: int = setting(NOW, default=128 << 20)
     runtimes: Mapping[str, ConfiguredRuntime] = setting(NEXT_START, factory=dict)
     default_runtime: str = setting(NEW_CONTAINERS, default="")
     default_stop_timeout_seconds: int = setting(NEW_CONTAINERS, "default-stop-timeout", default=10)

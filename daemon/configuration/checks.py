@@ -176,6 +176,7 @@ ALONE: Final[Mapping[str, Check]] = MappingProxyType(
         "shutdown-timeout": _at_least(0),
         "event-retention-days": _at_least(1),
         "event-retention-count": _at_least(1),
+        "event-retention-bytes": _at_least(0),
         "default-stop-timeout": _at_least(0),
         "default-shm-size": _at_least(1),
         "default-ipc-mode": _one_of("private", "shareable"),

@@ -19,6 +19,7 @@ from daemon.shapes import Mismatch
 from daemon.wire import parse_config
 
 SIZE: Final = re.compile(r"([0-9]{1,18})\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+SIZES: Final = ("event-retention-bytes", "default-shm-size")
 SIZE_SHIFTS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
@@ -89,7 +90,7 @@ def _merge(flags: Mapping[str, Any], in_file: Mapping[str, Any]) -> dict[str, An
     runtimes = in_file.get("runtimes", {})
     if isinstance(runtimes, dict):  # or else the check of types has something to say
         merged["runtimes"] = {**runtimes, **flags.get("runtimes", {})}
-    size = SIZE.fullmatch(str(merged.get("default-shm-size", "")))
-    if size is not None:  # a number or, as dockerd wants it, a text with a unit
-        merged["default-shm-size"] = int(size[1]) << SIZE_SHIFTS[size[2].lower()]
+    for key in SIZES:  # a number or, as dockerd wants it, a text with a unit
+        if (size := SIZE.fullmatch(str(merged.get(key, "")))) is not None:
+            merged[key] = int(size[1]) << SIZE_SHIFTS[size[2].lower()]
     return merged

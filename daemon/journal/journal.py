@@ -20,7 +20,7 @@ from daemon.errors import Unavailable
 from daemon.journal.archive import FileArchive, Shelf
 from daemon.journal.database import Database, open_database
 from daemon.journal.log import EventLog
-from daemon.journal.retention import Retention
+from daemon.journal.retention import Kept, Retention
 from daemon.journal.values import Event, Record, Transaction
 from daemon.journal.writer import Pending, Writer, Written
 
@@ -115,7 +115,8 @@ async def open_journal(
         position, first_seq = shelf.position()
         log = EventLog(FileArchive(database.reader()), position.seq, first_seq)
         deliver = _announcer(log, trio.lowlevel.current_trio_token())
-        writer = Writer(database.connection, retention or Retention(), now_ns, deliver, position, first_seq)
+        kept = Kept(first_seq)
+        writer = Writer(database.connection, retention or Retention(), now_ns, deliver, position, kept)
         journal = Journal(log, database.set_aside, shelf, writer)
         async with _running(writer):
             try:

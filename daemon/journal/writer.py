@@ -21,7 +21,7 @@ from outcome import Error, Outcome, Value
 from daemon.errors import Failed
 from daemon.failpoints import reached
 from daemon.journal.apply import Position, apply
-from daemon.journal.retention import Retention
+from daemon.journal.retention import Kept, Retention
 from daemon.journal.values import Event, Transaction
 
 GROUP_MAX: Final = 256  # so that the first of a group does not wait for too many others
@@ -70,7 +70,7 @@ class Writer:
     now_ns: Callable[[], int]
     deliver: Callable[[Written], None]
     position: Position
-    first_seq: int
+    kept: Kept
     _queue: queue.SimpleQueue[Pending | None] = attrs.field(factory=queue.SimpleQueue, init=False)
     _folded: int = attrs.field(default=0, init=False)
 
@@ -103,7 +103,7 @@ class Writer:
             if len(group) > 1:
                 return [written for pending in group for written in self._write([pending])]
             failed = Failed(f"the journal cannot be written: {error}; nothing was changed; {_cure(error)}")
-            return [Written(tuple((pending, Error(failed)) for pending in group), self.first_seq)]
+            return [Written(tuple((pending, Error(failed)) for pending in group), self.kept.first_seq)]
 
     def _take_back(self) -> None:
         """Undo what of a group has been done; a disk that fails even at that has undone it by itself."""
@@ -113,21 +113,21 @@ class Writer:
 
     def _together(self, group: list[Pending]) -> Written:
         """Write all of `group` in one transaction; nothing of it on `sqlite3.Error`."""
-        position, results = self.position, []
+        position, kept, results = self.position, self.kept, []
         self.connection.execute("BEGIN IMMEDIATE")
         for pending in group:
             outcome = self._alone(pending.transaction, position)
             results.append((pending, outcome))
             if isinstance(outcome, Value) and outcome.value:
                 position = Position(outcome.value[-1].seq, outcome.value[-1].time_ns)
-        first_seq = self.first_seq
-        if self.retention.due(self.position.seq, position.seq):
-            first_seq = self.retention.prune(self.connection, first_seq, position.seq, self.now_ns())
+                kept += outcome.value
+        if self.retention.due(kept, self.position.seq, position.seq):
+            kept = self.retention.prune(self.connection, kept, position.seq, self.now_ns())
         reached("journal-commit-before")
         self.connection.execute("COMMIT")
         reached("journal-commit-after")
-        self.position, self.first_seq = position, first_seq
-        return Written(tuple(results), first_seq)
+        self.position, self.kept = position, kept
+        return Written(tuple(results), kept.first_seq)
 
     def _alone(self, transaction: Transaction, position: Position) -> Outcome[tuple[Event, ...]]:
         self.connection.execute("SAVEPOINT alone")

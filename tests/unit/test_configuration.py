@@ -30,6 +30,7 @@ EVERY_KEY: dict[str, Any] = {
     "shutdown-timeout": 3,
     "event-retention-days": 7,
     "event-retention-count": 1000,
+    "event-retention-bytes": 1 << 20,
     "runtimes": {"slow": {"path": "/usr/bin/runc", "runtimeArgs": ["--debug"]}},
     "default-runtime": "slow",
     "default-stop-timeout": 4,
@@ -124,7 +125,8 @@ def test_runtimes_of_flags_and_file_are_merged_and_the_flag_is_nearer() -> None:
 
 @pytest.mark.parametrize("size", [1048576, "1048576", "1m", "1M", "1MB", "1MiB", "1024k"])
 def test_a_size_is_a_number_or_has_a_unit(size: object) -> None:
-    assert load({}, orjson.dumps({"default-shm-size": size})).default_shm_size_bytes == 1 << 20
+    settings = load({}, orjson.dumps(dict.fromkeys(("default-shm-size", "event-retention-bytes"), size)))
+    assert (settings.default_shm_size_bytes, settings.event_retention_bytes) == (1 << 20, 1 << 20)
 
 
 @pytest.mark.parametrize(

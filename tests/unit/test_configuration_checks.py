@@ -52,6 +52,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"shutdown-timeout": -1}, "shutdown-timeout: must be at least 0, got -1"),
     ({"event-retention-days": 0}, "event-retention-days: must be at least 1, got 0"),
     ({"event-retention-count": 0}, "event-retention-count: must be at least 1, got 0"),
+    ({"event-retention-bytes": -1}, "event-retention-bytes: must be at least 0, got -1"),
+    ({"event-retention-bytes": "much"}, "event-retention-bytes: expected int, got string"),
     ({"default-shm-size": "lots"}, "default-shm-size: expected int, got string"),
     ({"default-shm-size": 0}, "default-shm-size: must be at least 1, got 0"),
     ({"tls": True}, "tls: needs tlscert and tlskey"),

@@ -27,6 +27,6 @@ def test_clients_get_no_more_time_than_the_engine_has_to_stop() -> None:
 
 
 def test_events_are_kept_as_configured() -> None:
-    assert Retention.of(Settings()) == Retention(100_000, 90 * 24 * 3600)
-    settings = Settings(event_retention_days=1, event_retention_count=7)
-    assert Retention.of(settings) == Retention(7, 24 * 3600)
+    assert Retention.of(Settings()) == Retention(100_000, 90 * 24 * 3600, 128 << 20)
+    settings = Settings(event_retention_days=1, event_retention_count=7, event_retention_bytes=5)
+    assert Retention.of(settings) == Retention(7, 24 * 3600, 5)

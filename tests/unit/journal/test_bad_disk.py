@@ -15,7 +15,7 @@ from daemon.errors import Failed
 from daemon.journal import EventDraft, Record, Transaction
 from daemon.journal.apply import Position
 from daemon.journal.database import Database, open_database
-from daemon.journal.retention import Retention
+from daemon.journal.retention import Kept, Retention
 from daemon.journal.writer import CHECKPOINT_CHANGES, Pending, Writer, Written
 
 SAID = "disk I/O error"
@@ -75,7 +75,7 @@ def bench(tmp_path: Path) -> Generator[Bench, None, None]:
     database = open_database(tmp_path / "journal.db")
     connection = BadConnection(database.connection)
     delivered: list[Written] = []
-    writer = Writer(connection, Retention(), lambda: 1, delivered.append, Position(0, 0), 1)  # type: ignore[arg-type]
+    writer = Writer(connection, Retention(), lambda: 1, delivered.append, Position(0, 0), Kept(1))  # type: ignore[arg-type]
     yield Bench(database, connection, writer, delivered)
     database.close()
 

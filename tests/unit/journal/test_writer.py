@@ -14,7 +14,7 @@ from daemon.errors import Failed
 from daemon.journal import Event, EventDraft, Missing, Name, NameTaken, Record, Transaction
 from daemon.journal.apply import Position
 from daemon.journal.database import open_database
-from daemon.journal.retention import STEP, Retention
+from daemon.journal.retention import STEP, Kept, Retention
 from daemon.journal.writer import GROUP_MAX, Pending, Writer, Written
 
 PAGE_BYTES = 4096
@@ -68,7 +68,9 @@ def bench(tmp_path: Path, clock: Clock) -> Generator[Bench, None, None]:
     database = open_database(tmp_path / "journal.db")
     delivered: list[Written] = []
     retention = Retention(max_events=300, max_age_seconds=1000)
-    yield Bench(Writer(database.connection, retention, clock, delivered.append, Position(0, 0), 1), delivered)
+    yield Bench(
+        Writer(database.connection, retention, clock, delivered.append, Position(0, 0), Kept(1)), delivered
+    )
     database.close()
 
 
@@ -164,7 +166,7 @@ def events(count: int) -> Transaction:
 def test_the_oldest_events_go_when_there_are_too_many(bench: Bench) -> None:
     for _ in range(40):
         bench.write(events(50))
-    assert kept(bench) == list(range(bench.writer.first_seq, 2001))
+    assert kept(bench) == list(range(bench.writer.kept.first_seq, 2001))
     assert 300 <= len(kept(bench)) <= 300 + STEP + 50
     assert bench.delivered[-1].first_seq == kept(bench)[0]
 

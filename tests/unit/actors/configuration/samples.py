@@ -29,6 +29,7 @@ OTHER: Final[Mapping[str, Any]] = MappingProxyType(
         "shutdown-timeout": 3,
         "event-retention-days": 7,
         "event-retention-count": 1000,
+        "event-retention-bytes": 1 << 20,
         "runtimes": {"slow": ConfiguredRuntime("/bin/slow", ("--debug",))},
         "default-runtime": "runc",
         "default-stop-timeout": 4,
