@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.clients.cli import Docker, connect, import_busybox
 from tests.clients.engine import Engine, configure, running
 from tests.clients.http_api import Api
 from tests.clients.leaks import leftovers
+from tests.clients.restarts.site import Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,3 +55,15 @@ def api(engine: Engine) -> Iterator[Api]:
     yield api
     configure(engine.root, {})
     api.reload()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data-root with the image busybox, to be copied by tests that have engines of their own."""
+    root = tmp_path_factory.mktemp("original")
+    with ExitStack() as stack:
+        site = Site(root, stack)
+        site.start()
+        import_busybox(site.docker)
+        site.engine.stop()
+    return root / "data"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.cli import import_busybox
 from tests.clients.leaks import leftovers
 from tests.clients.restarts.site import Site
 
@@ -18,18 +17,6 @@ from tests.clients.restarts.site import Site
 @pytest.fixture(scope="module", autouse=True)
 def engine() -> None:
     """Do without the one engine that other modules share."""
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data-root with the image busybox, to be copied."""
-    root = tmp_path_factory.mktemp("original")
-    with ExitStack() as stack:
-        site = Site(root, stack)
-        site.start()
-        import_busybox(site.docker)
-        site.engine.stop()
-    return root / "data"
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.cli import import_busybox
 from tests.clients.networks.conftest import WITH_BRIDGE
 from tests.clients.networks.hosts import Hosts, two_hosts
 from tests.clients.networks.leaks import leftovers_when_settled
@@ -25,18 +24,6 @@ def engine() -> None:
 @pytest.fixture
 def configuration() -> None:
     """Each test has a configuration of its own."""
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data-root with the image busybox, to be copied."""
-    root = tmp_path_factory.mktemp("original")
-    with ExitStack() as stack:
-        site = Site(root, stack)
-        site.start()
-        import_busybox(site.docker)
-        site.engine.stop()
-    return root / "data"
 
 
 @pytest.fixture
