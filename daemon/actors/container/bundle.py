@@ -72,7 +72,7 @@ class Bundles:
             rootfs=rootfs,
             user=resolve_user(rootfs, record.config.user, host_config.group_add or ()),
             host=self.facts,
-            cgroups_path=self._cgroup(record),
+            cgroups_path=self.cgroup(record),
             hosts_path=files / "hosts",
             hostname_path=files / "hostname",
             resolv_conf_path=files / "resolv.conf",
@@ -128,7 +128,7 @@ class Bundles:
             OSError: the disk refuses, or a process cannot be killed.
 
         """
-        remove_cgroup(self._cgroup(record))
+        remove_cgroup(self.cgroup(record))
         self.layout.monitor(record.id).keep_exit()
         _delete(self.layout.bundle(record.id))
 
@@ -139,7 +139,7 @@ class Bundles:
             OSError: the kernel refuses.
 
         """
-        thaw_cgroup(self._cgroup(record))
+        thaw_cgroup(self.cgroup(record))
 
     def forget(self, record: ContainerRecord) -> None:
         """Delete what the container kept between its runs, and what a run has left.
@@ -152,7 +152,8 @@ class Bundles:
         _delete(self.layout.exits / record.id)
         _delete(self.layout.container(record.id))
 
-    def _cgroup(self, record: ContainerRecord) -> str:
+    def cgroup(self, record: ContainerRecord) -> str:
+        """Return where a container's processes are accounted for, below the root of every hierarchy."""
         return cgroups_path(record.id, record.host_config.cgroup_parent or self.cgroup_parent)
 
     def write_names(self, record: ContainerRecord, facts: NetworkFacts) -> None:
