@@ -45,6 +45,7 @@ from daemon.actors.recovery.known import Known
 from daemon.actors.recovery.networks import NetworkRecovery
 from daemon.actors.recovery.salvage import Salvage
 from daemon.actors.shared import Shared
+from daemon.actors.statistics import Statistics
 from daemon.actors.supervision import Supervision
 from daemon.actors.wiring import Wiring
 from daemon.configuration import Source
@@ -66,6 +67,7 @@ from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.seccomp import DEFAULT_PROFILE, SeccompProfiles
 from daemon.runtimes.spec.inputs import HostFacts, host_facts
+from daemon.runtimes.usage.meter import HostMeter
 from daemon.settings import Settings
 
 LOG = structlog.get_logger(__name__)
@@ -89,6 +91,7 @@ class Engine:
     execs: Execs
     files: ContainerFiles
     commits: Commits
+    statistics: Statistics
     inotify: Inotify
     hostname: str
     objections: Cell[tuple[str, ...]]
@@ -188,7 +191,8 @@ def _assemble(
     profile = Path(settings.seccomp_profile) if own_profile else DEFAULT_PROFILE
     inotify = Inotify()
     cell = Cell(configuration)
-    own_id = engine_id(read_host().machine_id, settings.data_root)
+    machine = read_host()
+    own_id = engine_id(machine.machine_id, settings.data_root)
     network_host, expect = LinuxNetworkHost(wiring.firewall.mailbox), wiring.resolver.expect
     networks = Networks(network_host, journal, supervision, lambda: cell.current.settings, own_id, expect)
     used = ContainerNetworks(
@@ -241,6 +245,9 @@ def _assemble(
         execs,
         ContainerFiles(storage.roots, layout, supervision),
         Commits(host, storage.roots, images, supervision),
+        Statistics(
+            containers, bundles.cgroup, HostMeter.of_version(facts.cgroup_version, machine.memory_bytes)
+        ),
         inotify,
         platform.node(),
         wiring.objections,

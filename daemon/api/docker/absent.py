@@ -18,7 +18,6 @@ from daemon.errors import NotFound, NotImplementedHere
 routes = Blueprint("absent", __name__)
 
 ABSENT: Final = (
-    ("GET", "/containers/<name>/stats", "container statistics"),
     ("GET", "/containers/<name>/checkpoints", "checkpoints"),
     ("POST", "/containers/<name>/checkpoints", "checkpoints"),
     ("DELETE", "/containers/<name>/checkpoints/<checkpoint>", "checkpoints"),

@@ -23,6 +23,7 @@ from daemon.api.docker import (
     memberships,
     networks,
     registries,
+    stats,
     swarm,
     system,
 )
@@ -44,6 +45,7 @@ DOCKER: Final[tuple[Blueprint, ...]] = (
     networks.routes,
     exec.routes,
     logs.routes,
+    stats.routes,
     attach.routes,
     absent.routes,
 )
