@@ -10,6 +10,8 @@ import ctypes
 import os
 import resource
 
+from daemon.archives.errors import Unconfined
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -38,10 +40,16 @@ def confine(root: str) -> None:
     must be one thread only; those that it starts are as confined as it is.
 
     Raises:
-        OSError: the kernel refused.
+        Unconfined: the kernel refused.
 
     """
-    program = _program()
+    try:
+        _confine(root, _program())
+    except OSError as error:
+        raise Unconfined(f"a child cannot be confined: {error}") from error
+
+
+def _confine(root: str, program: bytes) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_SECONDS, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -69,7 +77,7 @@ def _filter(program: bytes) -> None:
     ):
         if _PRCTL(*arguments, _UNSIGNED(0), _UNSIGNED(0)) != 0:
             code = ctypes.get_errno()
-            raise OSError(code, f"system calls cannot be limited: {os.strerror(code)}")
+            raise OSError(code, f"{os.strerror(code)} (seccomp)")
 
 
 def grant_cpu(work_bytes: int) -> None:

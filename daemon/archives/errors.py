@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 ARCHIVE_AT_FAULT: Final = 1
 HOST_AT_FAULT: Final = 74  # EX_IOERR of sysexits.h
 _OF_THE_HOST: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+        errno.ENOSYS,  # what `daemon.archives.filters` has left out
+    }
 )
 
 
 class BadArchive(Exception):
     """The archive is broken or asks for something no image may ask for."""
+
+
+class Unconfined(Exception):
+    """The host does not let this process be confined."""
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -33,6 +40,8 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.stdout.flush()
     except BadArchive as error:
         line, status = f"{error}", ARCHIVE_AT_FAULT
+    except Unconfined as error:
+        line, status = f"{error}", HOST_AT_FAULT
     except OSError as error:
         line, status = f"{error}", HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT
     except Exception as error:

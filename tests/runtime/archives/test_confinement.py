@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.archives.children import limits
+from daemon.archives.children import as_file, limits
+from daemon.archives.confinement import FILTER
+from daemon.archives.errors import HOST_AT_FAULT
 from daemon.archives.places import place
 from daemon.syscalls import INERT
 
@@ -129,6 +131,22 @@ async def test_a_root_is_gone_with_its_child(tmp_path: Path) -> None:
         assert os.path.samestat(os.stat(called), tmp_path.stat())
         assert os.fstat(mount).st_ino == tmp_path.stat().st_ino
         assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_a_host_that_cannot_confine_is_at_fault_and_not_the_archive(tmp_path: Path) -> None:
+    code = "from daemon.archives.errors import run; from daemon.archives.digest import main; run(main)"
+    with as_file(b"no filter") as file, as_file(b"") as stdin:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path), "", ""],
+            stdin=stdin,
+            capture_output=True,
+            check=False,
+            env={FILTER: str(file)},
+            pass_fds=(file,),
+        )
+    assert done.returncode == HOST_AT_FAULT
+    assert b"cannot be confined" in done.stderr
+    assert done.stdout == b""
 
 
 def test_without_its_filter_a_child_does_nothing() -> None:
