@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess  # noqa: S404  the one place that starts what must outlive us
 from collections.abc import Generator, Mapping, Sequence
@@ -80,6 +81,16 @@ def held(pid: int, ticks: int | None) -> Generator[int | None, None, None]:
     finally:
         trio.lowlevel.notify_closing(pidfd)
         os.close(pidfd)
+
+
+def lives(pid: int, ticks: int) -> bool:
+    """Return whether the process is there and has not ended; one that nobody has reaped yet has."""
+    with held(pid, ticks) as pidfd:
+        if pidfd is None:
+            return False
+        ended = select.poll()
+        ended.register(pidfd, select.POLLIN)
+        return not ended.poll(0)
 
 
 def send_signal(pid: int, ticks: int, number: int) -> bool:

@@ -72,8 +72,10 @@ async def test_thawing_what_is_not_frozen_is_no_error(rig: Rig) -> None:
 
 async def test_a_killed_monitor_leaves_an_exit_that_nobody_knows(rig: Rig) -> None:
     async with started(rig, rig.record(*DEAF)) as container:
+        assert rig.host.monitored(container.run)
         await rig.lose(container.run)
         assert await container.wait() is None
+        assert not rig.host.monitored(container.run)
 
 
 async def test_a_frozen_container_without_a_monitor_can_be_cleaned_up(rig: Rig) -> None:

@@ -131,6 +131,9 @@ class SimulatedHost(Hands):
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         return await self._exit_of(run)
 
+    def monitored(self, run: Run) -> bool:
+        return not self.machine.processes[run.pid].monitor_over.is_set()
+
     async def probe(
         self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
     ) -> None:

@@ -171,21 +171,23 @@ class Effects:
         run = self.cell.current.run
         assert run is not None  # who runs has a run: `ContainerSnapshot.stored` sees to it
         self._keep_log()
-        self.tasks.start_soon(self._watch, run, self.now_ns())
+        self.tasks.start_soon(self._watch, run, self.now_ns(), self.host.monitored(run))
 
     def _keep_log(self) -> None:
         self._during_run(self.host.keep_log, self._record)
 
-    async def _watch(self, run: Run, since_ns: int = 0) -> None:
+    async def _watch(self, run: Run, since_ns: int = 0, monitored: bool = True) -> None:
+        """See a run to its end; `monitored` is whether its monitor was there at `since_ns`."""
         self._during_run(Probing(self.cell, self.mailbox, self.host, self.now_ns).run)
         ended = await seen_out(
             partial(self.host.process_ended, run), partial(self.host.wait, self._record, run), self._sessions
         )
         at_ns = self.now_ns()
-        late = ended is not None and 0 < ended.at_ns < since_ns
-        await self.mailbox.tell(
-            Lost(at_ns) if ended is None else Exited(ended, ended.at_ns if late else at_ns, late)
-        )
+        if ended is None:
+            await self.mailbox.tell(Lost(at_ns, late=not monitored))
+            return
+        late = 0 < ended.at_ns < since_ns
+        await self.mailbox.tell(Exited(ended, ended.at_ns if late else at_ns, late))
 
     def _give_up(self, _: object) -> None:
         ended = Failed("the engine ended while the container was being started")

@@ -96,8 +96,8 @@ def _ended(transition: Transition) -> Named:
 
 
 def _is_late(message: Any) -> bool:
-    end = message.end if isinstance(message, Relapsed) else message
-    return isinstance(end, Exited) and end.late
+    end: Exited | Lost = message.end if isinstance(message, Relapsed) else message
+    return end.late
 
 
 def _probed(transition: Transition) -> Named:

@@ -44,6 +44,9 @@ class ContainerHost(Protocol):
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once it has; None if nobody will ever know."""
 
+    def monitored(self, run: Run) -> bool:
+        """Return whether the monitor is there that will tell how the process ends."""
+
     async def probe(
         self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]
     ) -> None:

@@ -32,7 +32,7 @@ from daemon.runtimes.layout import Layout
 from daemon.runtimes.logrotation import keep_settled, settled
 from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.probes import Prober
-from daemon.runtimes.processes import send_signal, wait_ended
+from daemon.runtimes.processes import lives, send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
 from daemon.runtimes.spec.devices import find_block_devices, find_devices
 from daemon.runtimes.spec.resources import instead_of
@@ -114,6 +114,10 @@ class LinuxHost:
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once its output is in the log."""
         return await conmon.wait_exit(run, self.layout.monitor(record.id))
+
+    def monitored(self, run: Run) -> bool:
+        """Return whether the monitor is there that will tell how the process ends."""
+        return lives(run.monitor_pid, run.monitor_started_ticks)
 
     async def probe(  # noqa: ASYNC128  it is passed on
         self, record: ContainerRecord, limit_seconds: float, *, task_status: trio.TaskStatus[ProbeOutcome]

@@ -90,7 +90,7 @@ class LaunchFailed(Event):
 
 @attrs.frozen
 class Exited(Event):
-    """The process has ended and all its output is in the log; `late` if it had before anybody watched."""
+    """The process has ended and all its output is in the log; `late` if it had before this engine watched."""
 
     exit: Exit
     at_ns: int
@@ -104,9 +104,10 @@ class WriteAgain(Event):
 
 @attrs.frozen
 class Lost(Event):
-    """The monitor has ended without saying how the process did."""
+    """The monitor has ended without saying how the process did; `late` as in `Exited`."""
 
     at_ns: int
+    late: bool = False
 
 
 @attrs.frozen

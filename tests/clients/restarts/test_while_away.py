@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tests.clients.cli import Docker
 from tests.clients.engine import until
+from tests.clients.restarts.crash.host import commands
 from tests.clients.restarts.site import Site
 
 LINES = [f"line {number}" for number in range(1, 7)]
@@ -64,6 +67,19 @@ def test_one_that_ends_under_the_next_engine_is_no_late_news(site: Site, tmp_pat
     assert site.docker("wait", container).out == "7\n"
     attributes = story(site.docker, container)[-1]["Actor"]["Attributes"]
     assert (attributes["exitCode"], attributes.get("observedAtRecovery")) == ("7", None)
+
+
+def test_one_whose_monitor_is_killed_meanwhile_has_an_end_that_nobody_knows(site: Site) -> None:
+    site.start()
+    container = site.docker.detached("busybox", "sleep", "1000")
+    site.engine.kill()
+    for pid, command in list(commands()):
+        if os.path.basename(command.partition(b"\0")[0]) == b"conmon" and os.fsencode(container) in command:
+            os.kill(pid, signal.SIGKILL)
+    site.start()
+    assert site.docker("wait", container).out == "255\n"
+    attributes = story(site.docker, container)[-1]["Actor"]["Attributes"]
+    assert (attributes["exitCode"], attributes["observedAtRecovery"]) == ("255", "true")
 
 
 def test_one_that_is_to_be_removed_by_itself_is(site: Site, tmp_path: Path) -> None:

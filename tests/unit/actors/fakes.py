@@ -197,6 +197,9 @@ class FakeHost(Stages):
         await self.stage("wait", run.pid)
         return await self.ended(run)
 
+    def monitored(self, run: Run) -> bool:
+        return not self.processes[run.pid].ended.is_set()
+
     def signal(self, run: Run, number: int) -> None:
         self.note("signal", number)
         self.processes[run.pid].hear(number)

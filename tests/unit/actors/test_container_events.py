@@ -23,7 +23,7 @@ from daemon.actors.container.commands import (
     Unpause,
 )
 from daemon.actors.container.events import Transition, events_of
-from daemon.actors.container.reports import Exited
+from daemon.actors.container.reports import Exited, Lost, Relapsed
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import State
 from daemon.runtimes.base import Exit
@@ -143,6 +143,20 @@ def test_a_die_event_tells_how_long_the_run_was_in_whole_seconds() -> None:
     after = changed(before, State.STOPPED, message, 0)
     [event] = events_of(Transition(before, after, message, (), set()))
     assert event.attributes["execDuration"] == "3"
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("relapsed", [False, True])
+@pytest.mark.parametrize("end", [Exited, Lost])
+def test_an_end_that_was_found_at_recovery_is_told_as_such(
+    end: Callable[..., Exited | Lost], relapsed: bool, late: bool
+) -> None:
+    before = ContainerSnapshot(a_record(), State.RUNNING)
+    found = end(Exit(0), 1, late) if end is Exited else end(1, late)
+    message = Relapsed(found) if relapsed else found
+    after = changed(before, State.RELAPSED if relapsed else State.STOPPED, message, 0)
+    [event] = events_of(Transition(before, after, message, (), set()))
+    assert event.attributes.get("observedAtRecovery") == ("true" if late else None)
 
 
 async def test_the_state_an_event_tells_of_is_written_with_it(world: World) -> None:

@@ -62,10 +62,22 @@ async def test_what_may_be_half_frozen_is_thawed_so_that_it_can_be_killed(world:
     assert container.snapshot.removed
 
 
-async def test_what_ended_without_a_trace_meanwhile_is_not_a_success(world: World) -> None:
+async def test_what_ended_without_a_trace_meanwhile_is_not_a_success_and_late_news(world: World) -> None:
     world.host.knows(RUN).lose()
     container = await recovered(world, State.RUNNING, RUN)
     assert (await world.reaches(container, State.EXITED)).exit_code == 255
+    [died] = world.ledger.events
+    assert (died.action, died.attributes["observedAtRecovery"]) == ("die", "true")
+
+
+async def test_what_loses_its_monitor_under_the_next_engine_is_no_late_news(world: World) -> None:
+    process = world.host.knows(RUN)
+    container = await recovered(world, State.RUNNING, RUN)
+    await wait_all_tasks_blocked()
+    process.lose()
+    await world.reaches(container, State.EXITED)
+    [died] = world.ledger.events
+    assert (died.action, died.attributes.get("observedAtRecovery")) == ("die", None)
 
 
 @pytest.mark.parametrize("run", [None, RUN])

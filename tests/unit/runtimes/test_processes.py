@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from daemon.runtimes.processes import held, send_signal, spawn, started_ticks, wait_ended
+from daemon.runtimes.processes import held, lives, send_signal, spawn, started_ticks, wait_ended
 
 
 @attrs.frozen
@@ -41,6 +41,19 @@ async def test_the_end_of_a_child_is_seen_and_reaped(sleeper: Sleeper) -> None:
     assert send_signal(sleeper.pid, sleeper.ticks, signal.SIGTERM)
     await wait_ended(sleeper.pid, sleeper.ticks)
     assert started_ticks(sleeper.pid) is None
+
+
+async def test_one_that_nobody_has_reaped_yet_has_ended(sleeper: Sleeper) -> None:
+    assert lives(sleeper.pid, sleeper.ticks)
+    assert not lives(sleeper.pid, sleeper.ticks + 1)
+    send_signal(sleeper.pid, sleeper.ticks, signal.SIGKILL)
+    with held(sleeper.pid, sleeper.ticks) as pidfd, trio.fail_after(10):
+        assert pidfd is not None
+        await trio.lowlevel.wait_readable(pidfd)
+    assert started_ticks(sleeper.pid) == sleeper.ticks
+    assert not lives(sleeper.pid, sleeper.ticks)
+    await wait_ended(sleeper.pid, sleeper.ticks)
+    assert not lives(sleeper.pid, sleeper.ticks)
 
 
 async def test_a_process_that_started_at_another_time_is_another_one(sleeper: Sleeper) -> None:
