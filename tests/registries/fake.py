@@ -47,6 +47,7 @@ class FakeRepository:
     blobs: dict[str, bytes] = attrs.field(factory=dict)
     mountable: dict[tuple[str, str], bytes] = attrs.field(factory=dict)  # by digest and path
     refusals: dict[str, RegistryError] = attrs.field(factory=dict)
+    impostors: dict[str, list[bytes]] = attrs.field(factory=dict)  # what mirrors have, by digest
     asked: list[str] = attrs.field(factory=list)
 
     def add_manifest(self, media_type: str, raw: bytes, tag: str = "") -> Manifest:
@@ -76,8 +77,15 @@ class FakeRepository:
         await self._ask(f"blob {digest} {offset_bytes}")
         if digest not in self.blobs:
             raise NothingThere("blob unknown: blob unknown to registry", "BLOB_UNKNOWN")
-        content = self.blobs[digest]
+        mirrors = self.impostors.get(digest)
+        content = mirrors[0] if mirrors else self.blobs[digest]
         yield FakeBlob(len(content), content[offset_bytes:], self.refusals.get(f"rest of {digest}"))
+
+    def distrust(self, digest: str) -> bool:
+        mirrors = self.impostors.get(digest, [])
+        served = bool(mirrors)
+        del mirrors[:1]
+        return served
 
     async def blob_size(self, digest: str) -> int | None:
         await self._ask(f"blob_size {digest}")

@@ -21,7 +21,7 @@ from daemon.images.documents import Descriptor
 from daemon.images.iterating import iterated
 from daemon.images.progress import DOWNLOADED, DOWNLOADING, VERIFYING, State, TellState
 from daemon.images.pulling.partials import Partial
-from daemon.images.registry.errors import RegistryFailed
+from daemon.images.registry.errors import WrongContent
 from daemon.images.registry.repository import Repository, Retry
 from daemon.images.together import together
 
@@ -29,12 +29,15 @@ PIECE_BYTES: Final = 1 << 20
 TELL_SECONDS: Final = 0.1
 
 
-class DigestMismatch(RegistryFailed):
-    """What came is not what was asked for; `resumed` if part of it had come with an earlier download."""
+class Mismatch(WrongContent):
+    """What came is not what was asked for; `again` if it is to be asked for from the beginning.
 
-    def __init__(self, digest: str, *, resumed: bool) -> None:
-        super().__init__(f"filesystem layer verification failed for digest {digest}")
-        self.resumed = resumed
+    That is so if part of it had come with an earlier download, or from a mirror.
+    """
+
+    def __init__(self, text: str, *, again: bool) -> None:
+        super().__init__(text)
+        self.again = again
 
 
 @attrs.define(eq=False)
@@ -50,10 +53,11 @@ class Download:
     async def run(self, repository: Repository) -> None:
         """Bring the blob into the store, unless that fails or is cancelled; then what has come is kept.
 
-        The partial stays as well, for whoever follows it.
+        The partial stays as well, for whoever follows it; but nothing of what has turned out to be wrong.
 
         Raises:
-            RegistryError: the registry would not give it, or gave something else.
+            Mismatch: what came is not what was asked for.
+            RegistryError: the registry would not give it.
             Failed: the disk is full.
 
         """
@@ -72,6 +76,12 @@ class Download:
             failed = Failed(f"image store: {error}")
             growing.broken(failed)
             raise failed from error
+        except WrongContent as wrong:
+            path.unlink()
+            again = repository.distrust(self.blob.digest) or partial.found_bytes > 0
+            mismatch = Mismatch(str(wrong), again=again)
+            growing.broken(mismatch)
+            raise mismatch from wrong
         except EngineError as error:
             growing.broken(error)
             raise
@@ -83,8 +93,7 @@ class Download:
     def _verify(self, partial: Partial) -> None:
         self.tell(State(VERIFYING))
         if (partial.size_bytes, partial.digest) != (self.blob.size, self.blob.digest):
-            self.blobs.partial(self.blob.digest).unlink()
-            raise DigestMismatch(self.blob.digest, resumed=partial.found_bytes > 0)
+            raise WrongContent(f"filesystem layer verification failed for digest {self.blob.digest}")
 
     async def _fill(self, partial: Partial, growing: Growing, repository: Repository) -> None:
         send, receive = trio.open_memory_channel[bytes](1)
@@ -114,7 +123,7 @@ class Download:
             async for chunk in chunks:
                 left_bytes -= len(chunk)
                 if left_bytes < 0:
-                    raise RegistryFailed(f"blob {self.blob.digest} is larger than its manifest says")
+                    raise WrongContent(f"blob {self.blob.digest} is larger than its manifest says")
                 gathered += chunk
                 if len(gathered) >= PIECE_BYTES or not left_bytes:
                     await send.send(bytes(gathered))

@@ -23,7 +23,7 @@ from daemon.failpoints import reached
 from daemon.images import digests, documents, progress
 from daemon.images.content import Content, LayerStore, Lease
 from daemon.images.progress import State, Tell, TellState
-from daemon.images.pulling.download import DigestMismatch, Download
+from daemon.images.pulling.download import Download, Mismatch
 from daemon.images.pulling.plan import Layer
 from daemon.images.pulling.sharing import Sharing
 from daemon.images.records import LayerRecord
@@ -171,11 +171,11 @@ class _Arrival:
     _unpacked_bytes: int | None = attrs.field(default=None, init=False)
 
     async def bring(self, tell: TellState) -> LayerRecord:
-        """Fetch and unpack it, once more from the beginning if what an earlier download left was bad."""
+        """Fetch and unpack it, once more from the beginning if what was bad is not the registry's."""
         try:
             await self._fetch_and_unpack(tell)
-        except DigestMismatch as mismatch:
-            if not mismatch.resumed:
+        except Mismatch as mismatch:
+            if not mismatch.again:
                 raise
             return await attrs.evolve(self).bring(tell)
         finally:

@@ -19,7 +19,7 @@ from daemon.images.blobs import BlobStore
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES, OCI_CONFIG, Descriptor, ImageDocument
 from daemon.images.iterating import iterated
 from daemon.images.platforms import Platform
-from daemon.images.registry.errors import ImageUnusable, RegistryFailed
+from daemon.images.registry.errors import ImageUnusable, WrongContent
 from daemon.images.registry.repository import Manifest, Repository
 
 INDEX_DEPTH_LIMIT: Final = 4
@@ -146,16 +146,24 @@ async def read_config(repository: Repository, config: Descriptor) -> bytes:
         RegistryError: the registry would not give it, or gave something else.
 
     """
-    too_large = ImageUnusable(f"invalid image: its config is larger than {DOCUMENT_LIMIT_BYTES} bytes")
     if config.size > DOCUMENT_LIMIT_BYTES:
-        raise too_large
+        raise ImageUnusable(f"invalid image: its config is larger than {DOCUMENT_LIMIT_BYTES} bytes")
+    while True:
+        try:
+            return await _verified(repository, config)
+        except WrongContent:
+            if not repository.distrust(config.digest):
+                raise
+
+
+async def _verified(repository: Repository, config: Descriptor) -> bytes:
     content = bytearray()
     async with repository.blob(config.digest) as blob, iterated(blob) as chunks:
         async for chunk in chunks:
             content += chunk
-            if len(content) > DOCUMENT_LIMIT_BYTES:
-                raise too_large
+            if len(content) > config.size:
+                break
     raw = bytes(content)
     if digests.of(raw) != config.digest:
-        raise RegistryFailed(f"image config verification failed for digest {config.digest}")
+        raise WrongContent(f"image config verification failed for digest {config.digest}")
     return raw

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from daemon.images.registry.errors import RegistryError, RegistryFailed
+from daemon.images.registry.errors import RegistryError, RegistryFailed, WrongContent
 from daemon.images.registry.exchange import Answer, Unreachable, described
 from daemon.images.registry.repository import Notice
 from daemon.images.registry.retrying import delay_after, pause
@@ -26,7 +26,8 @@ BEYOND: Final = 416
 EXPECTED: Final = (WHOLE, PART, BEYOND)
 _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)")
 
-OpenAt = Callable[[int], Awaitable[Answer]]
+OpenAt = Callable[[int, Callable[[Answer], None]], Awaitable[None]]
+"""Asks for a blob from an offset on and hands the answer over, to whom it may be no good (RegistryError)."""
 
 
 @attrs.frozen
@@ -123,16 +124,12 @@ class Download:
         return chunk
 
     async def _reopen(self) -> None:
-        answer = await self.open_at(self.position)
-        try:
-            self._take(answer, extent_of(answer))
-        except RegistryError:
-            await answer.aclose()
-            raise
+        await self.open_at(self.position, self._take)
 
-    def _take(self, answer: Answer, extent: Extent) -> None:
+    def _take(self, answer: Answer) -> None:
+        extent = extent_of(answer)
         if self.size_bytes is not None and extent.size_bytes not in {None, self.size_bytes}:
-            raise RegistryFailed(f"{described(answer.request)}: the blob has changed its size")
+            raise WrongContent(f"{described(answer.request)}: the blob has changed its size")
         if extent.start > self.position or (answer.status == BEYOND and extent.start != self.position):
             raise RegistryFailed(
                 f"{described(answer.request)}: sends another part of the blob than asked for"

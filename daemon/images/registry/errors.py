@@ -72,6 +72,10 @@ class RegistryFailed(RegistryError, errors.Failed):
     """No connection, no sense in the answer, content other than promised, or a failure over there."""
 
 
+class WrongContent(RegistryFailed):
+    """Content that has another digest or size than was promised; another place may have the right one."""
+
+
 class RegistryDown(RegistryFailed):
     """It answered that it failed (5xx)."""
 

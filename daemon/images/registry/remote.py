@@ -17,12 +17,13 @@ import structlog
 from daemon.images import digests
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES
 from daemon.images.registry.downloads import EXPECTED, Download
-from daemon.images.registry.errors import NothingThere, RegistryError, RegistryFailed
+from daemon.images.registry.errors import NothingThere, RegistryError, WrongContent
 from daemon.images.registry.exchange import Answer, described
 from daemon.images.registry.manifests import TAKEN, media_type_of
 from daemon.images.registry.repository import Action, Manifest, Notice, OpenContent
 from daemon.images.registry.retrying import retrying
 from daemon.images.registry.site import Site
+from daemon.images.registry.suspicion import Suspicion
 from daemon.images.registry.tags import read_tags
 from daemon.images.registry.uploads import ACCEPTED, CREATED, Upload
 
@@ -49,6 +50,7 @@ class RemoteRepository:
     sites: list[Site]
     attempts: int
     _sessions: dict[str, httpx.URL] = attrs.field(factory=dict, init=False)
+    _suspicion: Suspicion = attrs.field(factory=Suspicion, init=False)
 
     @property
     def registry(self) -> Site:
@@ -68,17 +70,20 @@ class RemoteRepository:
         self, digest: str, offset_bytes: int = 0, notice: Notice | None = None
     ) -> AsyncGenerator[Download, None]:
         """Open a blob at an offset, at whichever place has it."""
-        places = [*self.sites]
+        places = self._suspicion.places(self.sites, digest)
 
-        async def open_at(offset: int) -> Answer:
+        async def open_at(offset: int, take: Callable[[Answer], None]) -> None:
             """Ask the first place that is left; it is not asked again, unless it is the last."""
             while len(places) > 1:
                 mirror = places.pop(0)
                 try:
-                    return await self._blob_at(mirror, digest, offset)
+                    await self._blob_at(mirror, digest, offset, take)
                 except RegistryError as error:
                     LOG.info("a mirror does not serve a blob", mirror=mirror.endpoint.name, error=str(error))
-            return await self._blob_at(places[0], digest, offset)
+                else:
+                    self._suspicion.served(mirror, digest)
+                    return
+            await self._blob_at(places[0], digest, offset, take)
 
         download = Download(open_at, self.attempts, notice, offset_bytes)
         try:
@@ -86,6 +91,10 @@ class RemoteRepository:
             yield download
         finally:
             await download.aclose()
+
+    def distrust(self, digest: str) -> bool:
+        """Pass over whichever mirror has had a part in a blob that is wrong; say whether one had."""
+        return self._suspicion.distrust(digest)
 
     async def blob_size(self, digest: str) -> int | None:
         """Return how large a blob is that the registry has, or None if it has not."""
@@ -156,6 +165,8 @@ class RemoteRepository:
         for mirror in self.sites[:-1]:
             try:
                 return await call(mirror)
+            except WrongContent as error:
+                LOG.warning("a mirror serves another manifest", mirror=mirror.endpoint.name, error=str(error))
             except RegistryError as error:
                 LOG.info(
                     "a mirror does not serve a repository", mirror=mirror.endpoint.name, error=str(error)
@@ -171,17 +182,24 @@ class RemoteRepository:
         digest = digests.of(raw)
         promised = tag_or_digest if digests.is_digest(tag_or_digest) else answer.headers.get(CONTENT_DIGEST)
         if digests.is_digest(promised) and promised != digest:
-            raise RegistryFailed(
+            raise WrongContent(
                 f"manifest verification failed for digest {promised}: "
                 f"{described(answer.request)}: it has {digest}"
             )
         return Manifest(media_type_of(answer.headers.get("Content-Type", ""), raw), digest, raw)
 
-    async def _blob_at(self, site: Site, digest: str, offset_bytes: int) -> Answer:
+    async def _blob_at(
+        self, site: Site, digest: str, offset_bytes: int, take: Callable[[Answer], None]
+    ) -> None:
         headers = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         target = self._blob_path(digest)
         answer = await site.ask("GET", target, self._scope, headers=headers, plain_allowed=True)
-        return await _known(site, answer, "blob", *EXPECTED)
+        answer = await _known(site, answer, "blob", *EXPECTED)
+        try:
+            take(answer)
+        except RegistryError:
+            await answer.aclose()
+            raise
 
     def _manifest_path(self, tag_or_digest: str) -> str:
         return f"/v2/{self.path}/manifests/{tag_or_digest}"

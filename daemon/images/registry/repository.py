@@ -82,6 +82,13 @@ class Repository(Protocol):
         """
         ...
 
+    def distrust(self, digest: str) -> bool:
+        """Say that what came of a blob is wrong; return whether there are other places to ask.
+
+        Then the mirrors it came from are not asked for it any more.  All that came of it is to be dropped.
+        """
+        ...
+
     async def blob_size(self, digest: str) -> int | None:
         """Return how large a blob is that the registry has, or None if it has not."""
         ...

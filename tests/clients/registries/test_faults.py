@@ -105,6 +105,22 @@ def test_a_mirror_that_lacks_the_image_is_passed_over(images: Docker, engine: En
     assert images.inspect("mirrored:1")["RepoDigests"][0].startswith("mirrored@sha256:")
 
 
+def test_a_mirror_that_serves_other_content_is_passed_over(images: Docker, engine: Engine, api: Api) -> None:
+    wrong, right = Shelf(), Shelf()
+    for shelf in (wrong, right):
+        image = shelve(shelf, "1", tar_of(small=b"x"), tar_of(file=noise(2 * MIB)), name="library/mirrored")
+    wrong.fail("GET /v2/library/mirrored/blobs/", corrupt, times=9)
+    with in_background(lambda: scripted.serving(wrong)) as first:  # noqa: SIM117  the second needs the first
+        with in_background(lambda: scripted.serving(right)) as second:
+            configure(engine.root, {"registry-mirrors": [first.url, second.url]})
+            api.reload()
+            assert "Status: Downloaded newer image for mirrored:1" in images("pull", "mirrored:1").out
+    asked = [line for line in wrong.lines() if "/blobs/" in line]
+    assert len(asked) == len({*asked}) == 1 + len(image.layers)
+    assert engine.log.count("a mirror serves another blob") == len(asked)
+    assert partials(engine) == set()
+
+
 def test_a_pull_that_is_interrupted_goes_on_with_the_next(
     images: Docker, place: Place, engine: Engine
 ) -> None:

@@ -175,6 +175,50 @@ async def test_a_blob_that_does_not_end_is_cut_off(world: World) -> None:
     world.box.blobs[made.digests[0]] += b"more"
     with pytest.raises(RegistryFailed, match="is larger than its manifest says"):
         await world.pull()
+    assert (world.stored, world.partials) == (set(), set())
+
+
+@pytest.mark.parametrize("bad", [b"garbage", b"\x1f\x8b", b"", LOW * 2, bytes(5000)], ids=len)
+async def test_mirrors_with_other_layers_are_passed_over(world: World, bad: bytes) -> None:
+    made = make_image(world.box, LOW, HIGH, tag="1")
+    blob = made.blobs[0]
+    world.box.impostors[made.digests[0]] = [bad or blob[:-1], (bad + b"x" + blob)[: len(blob)]]
+    assert (await world.pull())[-1].startswith("Status: Downloaded newer image")
+    assert [line for line in world.box.asked if made.digests[0] in line] == [f"blob {made.digests[0]} 0"] * 3
+    assert (world.stored, world.partials) == ({made.id, made.manifest.digest, *made.digests}, set())
+
+
+async def test_a_mirrors_part_of_a_layer_is_not_kept_as_its_beginning(world: World) -> None:
+    made = make_image(world.box, layer(os.urandom(300_000)), tag="1")
+    digest, blob = made.digests[0], made.blobs[0]
+    world.box.impostors[digest] = [bytes(len(blob))]
+    world.box.refusals[f"rest of {digest}"] = RegistryFailed("gone away")
+    with pytest.raises(RegistryFailed, match="gone away"):
+        await world.pull()
+    world.box.refusals.clear()
+    world.box.impostors.clear()  # the next pull asks whoever has it
+    world.box.asked.clear()
+    await world.pull()
+    starts = [int(line.split()[-1]) for line in world.box.asked if digest in line]
+    assert starts[-1] == 0
+    assert (world.stored, world.partials) == ({made.id, made.manifest.digest, *made.digests}, set())
+
+
+async def test_mirrors_with_other_layers_do_not_excuse_the_registry(world: World) -> None:
+    made = make_image(world.box, LOW, tag="1")
+    world.box.impostors[made.digests[0]] = [b"garbage"]
+    world.box.blobs[made.digests[0]] = b"garbage"
+    with pytest.raises(RegistryFailed, match="filesystem layer verification failed for digest"):
+        await world.pull()
+    assert (len(world.images), world.stored, world.partials, world.layers.sizes) == (0, set(), set(), {})
+
+
+@pytest.mark.parametrize("bad", [b"", b"{}", bytes(10_000_000)], ids=len)
+async def test_mirrors_with_other_configs_are_passed_over(world: World, bad: bytes) -> None:
+    made = make_image(world.box, LOW, tag="1")
+    world.box.impostors[made.id] = [bad, b"[]"]
+    await world.pull()
+    assert world.images.resolve(f"{NAME}:1").id == made.id
 
 
 async def test_a_config_with_another_content_is_refused(world: World) -> None:

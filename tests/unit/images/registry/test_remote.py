@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import attrs
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from daemon.images import digests, references
 from daemon.images.registry.credentials import ANONYMOUS, Credentials
@@ -17,11 +18,12 @@ from daemon.images.registry.errors import (
     RateLimited,
     RegistryError,
     RegistryFailed,
+    WrongContent,
 )
 from daemon.images.registry.remote import RemoteRepository
 from daemon.images.registry.repository import Action, Retry
 from daemon.settings import Settings
-from tests.registries.shelf import Reply, Request, Shelf, TokenServer, basic, cut_at, instead, refuse
+from tests.registries.shelf import Reply, Request, Shelf, TokenServer, basic, corrupt, cut_at, instead, refuse
 from tests.unit.images.registry.rig import HOST, HUB, Rig
 
 ME = Credentials("me", "secret")
@@ -403,6 +405,86 @@ async def test_a_mirror_that_breaks_off_is_left_for_the_registry(
     async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
         assert await read(repository, digest) == content
     assert hub.asked[-1].headers["range"] == "bytes=3000-"
+
+
+def mirrored(rig: Rig, *names: str) -> tuple[Shelf, ...]:
+    """Have the Hub behind mirrors; return it, and them."""
+    shelves = {f"https://{name}": Shelf() for name in names}
+    hub = Shelf()
+    rig.hosts = {HUB: hub, **shelves}
+    rig.settings = Settings(registry_mirrors=tuple(shelves))
+    return (hub, *shelves.values())
+
+
+async def test_mirrors_that_served_another_blob_are_not_asked_for_it_again(rig: Rig) -> None:
+    hub, first, second = mirrored(rig, "first", "second")
+    (digest,) = {shelf.add_blob("team/app", b"content") for shelf in (hub, first, second)}
+    (other,) = {shelf.add_blob("team/app", b"other") for shelf in (hub, first, second)}
+    for shelf in (first, second):
+        shelf.fail(f"GET /v2/team/app/blobs/{digest}", corrupt, times=9)
+    with capture_logs() as logged:
+        async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+            for distrusted in (True, True, False):
+                assert (await read(repository, digest) == b"content") is not distrusted
+                assert repository.distrust(digest) is distrusted
+            assert await read(repository, other) == b"other"
+    asked = [[digest in line for line in shelf.lines()] for shelf in (first, second, hub)]
+    assert asked == [[True, False], [True], [True]], "another blob of theirs may be right"
+    warnings = [entry["mirror"] for entry in logged if entry["log_level"] == "warning"]
+    assert warnings == ["first", "second"]
+
+
+async def test_whoever_had_a_part_in_a_wrong_blob_is_passed_over(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    hub, mirror = mirrored(rig, "mirror")
+    content = b"x" * 4000
+    (digest,) = {shelf.add_blob("team/app", content) for shelf in (hub, mirror)}
+    mirror.fail("GET /v2/team", lambda reply: cut_at(3000)(corrupt(reply)))
+    async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+        assert await read(repository, digest) != content
+        assert repository.distrust(digest)
+        assert await read(repository, digest) == content
+    assert [request.headers.get("range") for request in hub.asked[1:]] == ["bytes=3000-", None]
+    assert len(mirror.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(206, {}, b"tent"), Reply(206, {"Content-Range": "bytes 5-6/7"}, b"nt"), Reply(416)]
+)
+async def test_a_mirror_that_sends_another_part_of_a_blob_is_passed_over(rig: Rig, reply: Reply) -> None:
+    hub, mirror = mirrored(rig, "mirror")
+    digest = hub.add_blob("team/app", b"content")
+    mirror.fail("GET /v2/team", instead(reply))
+    async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+        assert await read(repository, digest, 3) == b"tent"
+        assert not repository.distrust(digest), "nothing of it came from there"
+
+
+async def test_a_blob_that_is_of_another_size_elsewhere_is_wrong(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    hub, mirror = mirrored(rig, "mirror")
+    digest = hub.add_blob("team/app", b"content")
+    mirror.blobs["team/app", digest] = b"other content"
+    mirror.fail("GET /v2/team", cut_at(3))
+    async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+        with pytest.raises(WrongContent, match="the blob has changed its size"):
+            await read(repository, digest)
+        assert repository.distrust(digest)
+        assert await read(repository, digest) == b"content"
+
+
+async def test_a_mirror_with_another_manifest_is_passed_over(rig: Rig) -> None:
+    hub, mirror = mirrored(rig, "mirror")
+    digest = hub.add_manifest("team/app", "1", INDEX)
+    mirror.fail("GET /v2/team", instead(Reply(200, {}, b'{"schemaVersion":2}')))
+    with capture_logs() as logged:
+        async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+            assert (await repository.manifest(digest)).digest == digest
+    assert [entry["event"] for entry in logged if entry["log_level"] == "warning"] == [
+        "a mirror serves another manifest"
+    ]
 
 
 async def test_credentials_are_not_for_mirrors(rig: Rig) -> None:
