@@ -91,6 +91,13 @@ class Stream:
         finally:
             self._socket.settimeout(QUIET_SECONDS)
 
+    def take(self) -> bytes:
+        """Return all that is here already, without waiting for more."""
+        pieces = []
+        while piece := self.poll():
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def read_all(self) -> bytes:
         """Return everything up to the end."""
         pieces = []

@@ -111,6 +111,10 @@ class Session:
         """Return the last lines of a container's log, framed."""
         return self._client.request("GET", logs_target(container, str(lines))).body
 
+    def stats(self, container: str) -> Stream:
+        """Follow what a container consumes."""
+        return self._client.stream("GET", f"{VERSION}/containers/{container}/stats")
+
     def events(self, event: str) -> Stream:
         """Subscribe to the events of one name, from now on."""
         filters = urlencode({"filters": json.dumps({"event": [event]})})

@@ -22,6 +22,7 @@ from benchmarks.measures import (
     output,
     reads,
     reload,
+    stats,
     stuck,
     throughput,
 )
@@ -142,6 +143,7 @@ MEASURES: Final = (
     between_two("ports-throughput", take=throughput.to_published),
     between_two("ports-loopback", take=throughput.to_published_on_loopback),
     amid_a_hundred("storm-list", "ms", hundred.list_in_a_storm, (Bar(30),), "p99", most_rounds=3),
+    amid_a_hundred("stats", "ms CPU", stats.per_record, most_rounds=3),
     amid_a_hundred("restart", "ms", hundred.restart, (Bar(1000),), most_rounds=5),
     amid_a_crowd("reload", "ms", partial(reload.by_signal, edit=crowd.all_arguments), (Bar(50),), "p99"),
     amid_a_crowd("reload-same", "ms", partial(reload.by_signal, edit=crowd.nothing)),

@@ -6,7 +6,6 @@ probe itself.  The probe is `true`, so nearly all of it is the engine's.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,9 +37,9 @@ def per_probe(engine: ApiEngine) -> Generator[Sampler, None, None]:
                 containers = [stack.enter_context(_probed(session)) for _ in range(CONTAINERS)]
                 time.sleep(WARM_UP_SECONDS)
                 pids = [*engine.own_processes(), *processes.monitors(engine.root)]
-                before, began = _cpu_ms(pids), time.monotonic()
+                before, began = processes.cpu_ms(pids), time.monotonic()
                 time.sleep(SAMPLE_SECONDS)
-                spent_ms, lasted = _cpu_ms(pids) - before, time.monotonic() - began
+                spent_ms, lasted = processes.cpu_ms(pids) - before, time.monotonic() - began
                 return [
                     spent_ms / (lasted * sum(_probes_per_second(session.state(one)) for one in containers))
                 ]
@@ -64,7 +63,3 @@ def _probes_per_second(state: dict[str, Any]) -> float:
         raise RuntimeError(f"it is not being probed: {state['Health']}")
     first, last = (datetime.fromisoformat(log[place]["Start"][:TO_MICROSECONDS]) for place in (0, -1))
     return float((len(log) - 1) / (last - first).total_seconds())
-
-
-def _cpu_ms(pids: Sequence[int]) -> float:
-    return sum(processes.cpu_ticks(pid) for pid in pids) * 1000 / os.sysconf("SC_CLK_TCK")

@@ -56,9 +56,9 @@ def _read(path: str) -> bytes:
 def number(text: bytes) -> int | None:
     """Return the number that `text` is, NO_LIMIT for `max` and what is beyond; None if it is neither."""
     word = text.strip()
-    if word == b"max":
-        return NO_LIMIT
-    return min(int(word), NO_LIMIT) if len(word) <= DIGITS and word.isdigit() else None
+    if word.isdigit() and len(word) <= DIGITS:
+        return min(int(word), NO_LIMIT)
+    return NO_LIMIT if word == b"max" else None
 
 
 def numbers(text: bytes) -> tuple[int, ...]:
