@@ -84,17 +84,27 @@ class Conversation(TrioASGIHTTPConnection):
             nursery.cancel_scope.cancel()
 
     async def _send_response(self, send: ASGISendCallable, response: ResponseTypes) -> None:
-        """Send a body that is here in full as one piece; let go of any other whatever happens to it."""
+        """Send a body that is here in full as one piece; let go of any other whatever happens to it.
+
+        Who asked for the head alone gets no other begun: it may have no end, and the next request waits.
+        """
         body = response.response
-        if not isinstance(body, DataBody):
-            try:
-                await super()._send_response(send, response)
-            finally:
-                _let_go(body)
+        if isinstance(body, DataBody):
+            await _send_whole(send, response, body.data)
             return
-        headers = encode_headers(response.headers)
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": body.data, "more_body": False})
+        try:
+            if self.scope["method"] == "HEAD":
+                await _send_whole(send, response, b"")
+            else:
+                await super()._send_response(send, response)
+        finally:
+            _let_go(body)
+
+
+async def _send_whole(send: ASGISendCallable, response: ResponseTypes, body: bytes) -> None:
+    headers = encode_headers(response.headers)
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _let_go(body: object) -> None:

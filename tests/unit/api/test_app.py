@@ -125,6 +125,18 @@ async def test_stream_sends_its_head_at_once_and_each_piece_as_a_chunk(
         assert (await read_answer(client)).endswith(b"[2]\n")
 
 
+async def test_who_asks_for_the_head_of_a_stream_does_not_wait_for_its_end(
+    app: Application, tmp_path: Path, source: Source
+) -> None:
+    async with serving(app, tmp_path) as (_, dial), await dial() as client:
+        await client.send_all(request("HEAD /stream"))
+        head = await read_head(client)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"\r\ncontent-type: application/json\r\n" in head.lower()
+        await client.send_all(request("GET /bytes"))
+        assert (await read_answer(client)).endswith(b"[2]\n")
+
+
 async def test_stream_ends_when_its_client_leaves(
     app: Application, tmp_path: Path, source: Source, logged: list[Any]
 ) -> None:
