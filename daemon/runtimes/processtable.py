@@ -12,6 +12,7 @@ import trio
 from daemon.errors import Conflict, Failed, InvalidParameter
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
+PS_SECONDS: Final = 10.0  # it looks at every process of the host, and one that is stuck may keep it
 CONTROLLER: Final = "pids"  # in cgroup v1 every controller has a tree of its own; any of them will do
 
 
@@ -29,16 +30,21 @@ async def process_table(container_id: str, pid: int, arguments: str) -> ProcessT
     Raises:
         Conflict: the container does not run.
         InvalidParameter: ps does not know such arguments.
-        Failed: its output has no PID column, or there is no ps.
+        Failed: its output has no PID column, or there is no ps, or it does not end.
 
     """
     if not pid:
         raise Conflict(f"container {container_id} is not running")
     words = arguments.split()
     try:
-        done = await trio.run_process(["ps", *words], capture_stdout=True, capture_stderr=True, check=False)
+        with trio.fail_after(PS_SECONDS):
+            done = await trio.run_process(
+                ["ps", *words], capture_stdout=True, capture_stderr=True, check=False, deliver_cancel=_kill
+            )
     except FileNotFoundError as error:
         raise Failed("ps is not installed on the host (apt install procps)") from error
+    except trio.TooSlowError as error:
+        raise Failed(f"ps did not end within {PS_SECONDS:.0f} s") from error
     if done.returncode != 0:
         raise InvalidParameter(f"ps: {done.stderr.decode(errors='replace').strip()}")
     try:
@@ -46,6 +52,11 @@ async def process_table(container_id: str, pid: int, arguments: str) -> ProcessT
     except OSError as error:  # it has ended in the meantime
         raise Conflict(f"container {container_id} is not running") from error
     return select(done.stdout.decode(errors="replace"), pids)
+
+
+async def _kill(ps: trio.Process) -> None:  # ruff: ignore[unused-async]  as trio wants it
+    """End what has nothing to put in order."""
+    ps.kill()
 
 
 def select(printed: str, pids: frozenset[int]) -> ProcessTable:

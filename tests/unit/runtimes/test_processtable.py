@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from trio.testing import MockClock
 
 from daemon.errors import Conflict, Failed, InvalidParameter
 from daemon.runtimes import processtable
@@ -45,6 +47,16 @@ async def test_arguments_that_ps_does_not_know_are_refused() -> None:
 async def test_a_host_without_ps_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonesuch")
     with pytest.raises(Failed, match="apt install procps"):
+        await process_table("c1", os.getpid(), "-ef")
+
+
+async def test_a_ps_that_hangs_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    (tmp_path / "ps").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "ps").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(Failed, match="ps did not end within 10 s"):
         await process_table("c1", os.getpid(), "-ef")
 
 
