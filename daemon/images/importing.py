@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from daemon.images import documents, platforms
+from daemon.images import documents
+from daemon.images.platforms import Platform, host
 from daemon.model import Config
 from daemon.wire import to_client
 
@@ -19,14 +20,14 @@ class Import:
     config: Config
     message: str
     created_ns: int
+    platform: Platform = attrs.field(factory=host)
 
     def document(self, diff_id: str) -> Mapping[str, Any]:
         """Return the image's config, as JSON-ready objects, for its only layer."""
         created = documents.write_time(self.created_ns)
         message = self.message or "Imported from -"
         return {
-            "architecture": platforms.host().architecture,
-            "os": "linux",
+            **self.platform.stated,
             "created": created,
             "comment": message,
             "config": portable(self.config),

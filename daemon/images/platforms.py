@@ -19,6 +19,8 @@ import attrs
 from daemon.errors import InvalidParameter, NotFound
 
 T = TypeVar("T")
+# What alone is a system, not an architecture: those that images are made for.
+_SYSTEMS: Final = frozenset({"darwin", "freebsd", "linux", "netbsd", "openbsd", "wasip1", "windows"})
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ARCHITECTURES: Final[Mapping[str, tuple[str, str]]] = {  # other names, with the variant that they imply
     "x86_64": ("amd64", ""),
@@ -50,6 +52,12 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
     @property
+    def stated(self) -> Mapping[str, str]:
+        """The members by which a document states it."""
+        members = {"os": self.os, "architecture": self.architecture, "variant": self.variant}
+        return {name: value for name, value in members.items() if value}
+
+    @property
     def level(self) -> int:
         """The number of the variant, said or implied; 0 where there is none."""
         variant = self.variant or _IMPLIED_VARIANT.get(self.architecture, "")
@@ -77,7 +85,7 @@ def make(os: str, architecture: str, variant: str = "") -> Platform:
 
 
 def parse(text: str) -> Platform:
-    """Read what a client asks for; an architecture alone is one of Linux.
+    """Read what a client asks for; what is said alone goes with Linux or this architecture.
 
     Raises:
         InvalidParameter: it is no platform.
@@ -88,7 +96,7 @@ def parse(text: str) -> Platform:
         raise InvalidParameter(f'"{text[:200]}" is an invalid platform: write OS/ARCHITECTURE[/VARIANT]')
     if len(parts) == 1:
         only = parts[0].lower()
-        return attrs.evolve(host(), os=only) if only == "linux" else make("linux", only)
+        return attrs.evolve(host(), os=only) if only in _SYSTEMS else make("linux", only)
     return make(*parts)
 
 

@@ -92,6 +92,12 @@ def test_what_was_committed_can_be_loaded_again(docker: Docker, container: str, 
     assert docker.run("made:1", "sh", "-c", "cat /d/f", ok=False).out == ("hi\n" if changed else "")
 
 
+def test_changes_refer_to_the_containers_environment(docker: Docker, container: str) -> None:
+    docker("commit", "--change", "ENV PATH=$PATH:/opt/$A", container, "changed")
+    config = docker.inspect("changed")["Config"]
+    assert sorted(config["Env"]) == ["A=1", "PATH=/bin:/opt/1"]
+
+
 @pytest.mark.parametrize(("option", "paused"), [("--pause=true", True), ("--pause=false", False)])
 def test_it_is_paused_meanwhile_if_wanted(docker: Docker, container: str, option: str, paused: bool) -> None:
     image = docker("commit", option, container, "made:1").out.strip()

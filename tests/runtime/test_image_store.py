@@ -26,6 +26,7 @@ from daemon.images import digests, importing, references
 from daemon.images.blobs import BlobStore
 from daemon.images.changes import apply_changes
 from daemon.images.content import Content
+from daemon.images.platforms import Platform
 from daemon.images.saving import Saved
 from daemon.images.spool import fill, new_spool
 from daemon.model import Config
@@ -237,13 +238,15 @@ async def test_a_tar_is_imported_as_one_layer(store: Store) -> None:
     config = apply_changes(Config(), ["CMD /bin/tool", "ENV A=1"])
     spool = new_spool(store.images.spool_directory)
     await fill(spool, _pieces(gzip.compress(BASE)))
-    description = importing.Import(config, "by hand", 1_700_000_000_000_000_000)
+    elsewhere = Platform("linux", "arm", "v7")
+    description = importing.Import(config, "by hand", 1_700_000_000_000_000_000, elsewhere)
     image_id = await store.images.mailbox.ask(Import(spool, description, references.parse("new:1")))
     image = store.images.resolve("new:1")
     assert image.id == image_id
     assert image.config == config
     assert image.document.diff_ids == (digests.of(BASE),)
     assert image.document.comment == "by hand"
+    assert image.platform == elsewhere
     assert store.ledger.actions == ["tag", "import"]
     assert await store.load(await store.save("new:1")) == ("Loaded image: new:1",)
     assert image.id == store.images.resolve("new:1").id

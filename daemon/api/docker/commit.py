@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from http.client import CREATED
 
 from quart import Blueprint, Response
@@ -12,9 +13,9 @@ from daemon.actors.container.commits import Wish
 from daemon.api.answers import json, readable
 from daemon.api.app import engine
 from daemon.api.body import json_body
-from daemon.api.query import parse_boolean, text, texts
+from daemon.api.docker.changes import changed
+from daemon.api.query import parse_boolean, text
 from daemon.images import references
-from daemon.images.changes import apply_changes
 from daemon.images.committing import Description
 from daemon.model import Config
 
@@ -36,7 +37,7 @@ async def commit() -> Response:
     record = container.snapshot.record
     tag = references.for_tagging(text("repo"), text("tag")) if text("repo") else None
     given = await json_body(Config, if_empty=Config())
-    config = resulting(given, record.config, texts("changes"))
+    config = resulting(given, record.config, changed)
     description = Description(
         config, record.id, record.config, text("author"), text("comment"), time.time_ns()
     )
@@ -44,8 +45,8 @@ async def commit() -> Response:
     return json({"Id": await engine().commits.commit(container, wish)}, CREATED)
 
 
-def resulting(given: Config, of_container: Config, changes: tuple[str, ...]) -> Config:
-    """Return the new image's config: what the client gives, or else the container's, changed.
+def resulting(given: Config, of_container: Config, change: Callable[[Config], Config]) -> Config:
+    """Return the new image's config: what the client gives, or else the container's, after `change`.
 
     What that leaves open is the container's.
 
@@ -54,4 +55,4 @@ def resulting(given: Config, of_container: Config, changes: tuple[str, ...]) -> 
 
     """
     base = of_container if given == Config() else given
-    return merged(apply_changes(base, changes), of_container)
+    return merged(change(base), of_container)

@@ -23,6 +23,7 @@ from daemon.api.query import Filters, filter_flag, filters, integer, parse_integ
 from daemon.api.versions import api_version
 from daemon.errors import InvalidParameter
 from daemon.images import digests, distribution, documents, platforms, references
+from daemon.images.platforms import Platform
 from daemon.images.progress import Watch
 from daemon.images.references import Reference
 from daemon.images.registry import credentials
@@ -30,7 +31,7 @@ from daemon.images.registry.repository import SearchResult
 
 routes = Blueprint("registries", __name__)
 AUTH: Final = "X-Registry-Auth"
-PLATFORM_OF_PULL_SINCE: Final = (1, 32)
+PLATFORM_OF_CREATE_SINCE: Final = (1, 32)
 PLATFORM_OF_PUSH_SINCE: Final = (1, 46)
 SEARCH_KEYS: Final = ("is-automated", "is-official", "stars")
 SEARCH_LIMIT: Final = 25
@@ -39,15 +40,25 @@ MOST_FOUND: Final = 100
 
 async def pull() -> Response:
     """Pull an image, or all tags of a repository: `POST /images/create?fromImage=`."""
-    wanted = text("platform") if api_version() >= PLATFORM_OF_PULL_SINCE else ""
     wish = PullWish(
         pulled(text("fromImage"), text("tag")),
         credentials.from_header_leniently(request.headers.get(AUTH, "")),
-        platforms.parse(wanted) if wanted else None,
+        wanted_platform(),
     )
     watch = until_the_conversation_ends(Watch())
     await engine().transfers.mailbox.ask(Pull(wish, watch))
     return await _shown(watch)
+
+
+def wanted_platform() -> Platform | None:
+    """Return the platform of an image to be made, if the client says one.
+
+    Raises:
+        InvalidParameter: it is none.
+
+    """
+    said = text("platform") if api_version() >= PLATFORM_OF_CREATE_SINCE else ""
+    return platforms.parse(said) if said else None
 
 
 @routes.post("/images/<path:name>/push")

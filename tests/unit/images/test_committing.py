@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
@@ -12,6 +12,7 @@ import orjson
 
 from daemon.api.docker.commit import resulting
 from daemon.images import documents
+from daemon.images.changes import apply_changes
 from daemon.images.committing import Description
 from daemon.images.layerfile import write_layer
 from daemon.model import Config, Healthcheck
@@ -20,6 +21,10 @@ from tests.unit.images import tars
 PARENT = tars.brought("parent", "parent:1", created="2020-01-01T00:00:00Z").document
 CONTAINER = Config(cmd=("sh", "-c", "true"), env=("A=1", "B=2"), labels={"x": "y"}, working_dir="/root")
 DESCRIPTION = Description(CONTAINER, "c" * 64, CONTAINER, "me", "why", 1_600_000_000_000_000_000)
+
+
+def changes(*instructions: str) -> Callable[[Config], Config]:
+    return lambda config: apply_changes(config, instructions)
 
 
 def test_it_goes_on_where_its_parent_ends() -> None:
@@ -51,7 +56,7 @@ def test_where_an_image_comes_from_need_not_make_sense() -> None:
 
 def test_the_clients_config_wins_over_the_containers() -> None:
     given = Config(env=("Z=1", "A=7"), labels={"n": "m"}, healthcheck=Healthcheck(retries=3))
-    made = resulting(given, CONTAINER, ("USER u",))
+    made = resulting(given, CONTAINER, changes("USER u"))
     assert made == attrs.evolve(
         given,
         env=("Z=1", "A=7", "B=2"),
@@ -63,8 +68,14 @@ def test_the_clients_config_wins_over_the_containers() -> None:
 
 
 def test_without_one_it_is_the_containers_changed() -> None:
-    made = resulting(Config(), CONTAINER, ('ENTRYPOINT ["/x"]', "ENV B=9 C=3"))
-    assert (made.entrypoint, made.cmd, made.env) == (("/x",), None, ("A=1", "B=9", "C=3"))
+    made = resulting(Config(), CONTAINER, changes('ENTRYPOINT ["/x"]', "ENV B=9$A C=3"))
+    assert (made.entrypoint, made.cmd, made.env) == (("/x",), None, ("A=1", "B=91", "C=3"))
+
+
+def test_an_empty_command_takes_that_of_a_container_with_an_entrypoint_away() -> None:
+    container = attrs.evolve(CONTAINER, entrypoint=("/e",))
+    made = resulting(Config(), container, changes("CMD []"))
+    assert (made.entrypoint, made.cmd) == (("/e",), ())
 
 
 async def pieces(*content: bytes) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from daemon.errors import InvalidParameter
@@ -22,6 +23,7 @@ from daemon.images.platforms import Platform
         ("linux/armhf", Platform("linux", "arm", "v7")),
         ("linux/arm/6", Platform("linux", "arm", "v6")),
         ("windows/amd64", Platform("windows", "amd64")),
+        ("Windows", attrs.evolve(platforms.host(), os="windows")),
     ],
 )
 def test_a_platform_has_one_form(text: str, platform: Platform) -> None:
