@@ -139,6 +139,19 @@ class Catalog:
             raise InvalidParameter("invalid reference format")
         raise NotFound(f"No such image: {name.familiar}")
 
+    def repository(self, name: str) -> list[Found]:
+        """Return all tags of the repository that `name` is the name of; none if it says more, or is an id."""
+        try:
+            wanted = references.parse(name)
+        except InvalidParameter:
+            return []
+        identifier = _ID.fullmatch(name)
+        if wanted.tag or wanted.digest or (identifier and digests.PREFIX + identifier[1] in self.images):
+            return []
+        return [
+            Found(image, tag) for image in self for tag in image.tags if tag.repository == wanted.repository
+        ]
+
     def layer(self, chain_id: str) -> LayerRecord | None:
         """Return a layer that some image has."""
         return next(

@@ -45,8 +45,10 @@ class Push(Command[None]):
 
 @attrs.define(eq=False)
 class Transfer:
-    """One job under way, and who watches it."""
+    """One job under way, and who watches it; `kind` and `image` are for the log."""
 
+    kind: str
+    image: str
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _watches: list[Watch] = attrs.field(factory=list, init=False)
     _said: dict[object, Message] = attrs.field(factory=dict, init=False)
@@ -113,18 +115,21 @@ class Transfers:
 
     def _pull(self, command: Pull, jobs: trio.Nursery) -> None:
         wish = command.wish
-        self._watch(command.watch, wish, jobs, lambda tell: self.pulls.pull(wish, tell))
+        transfer = Transfer("pull", wish.reference.familiar)
+        self._watch(command.watch, wish, transfer, jobs, lambda tell: self.pulls.pull(wish, tell))
 
     def _push(self, command: Push, jobs: trio.Nursery) -> None:
         wish = command.wish
-        self._watch(command.watch, object(), jobs, lambda tell: self.pushes.push(wish, tell))
+        transfer = Transfer("push", wish.reference.familiar)
+        self._watch(command.watch, object(), transfer, jobs, lambda tell: self.pushes.push(wish, tell))
 
-    def _watch(self, watch: Watch, key: Hashable, jobs: trio.Nursery, job: Job) -> None:
+    def _watch(self, watch: Watch, key: Hashable, new: Transfer, jobs: trio.Nursery, job: Job) -> None:
+        """Have `watch` see the job that `key` stands for; it is `new` unless it is under way."""
         if watch.left:
             return
         transfer = self._under_way.get(key)
         if transfer is None or not transfer.is_wanted:  # one that nobody wants any more is ending
-            transfer = self._under_way[key] = Transfer()
+            transfer = self._under_way[key] = new
             jobs.start_soon(self._carry_out, key, transfer, job)
         transfer.shown_to(watch)
 
@@ -135,9 +140,10 @@ class Transfers:
                 await job(transfer.tell)
                 error = None
         except EngineError as failed:
-            _log.info("a transfer failed", wish=str(key), error=str(failed))
+            _log.info("a transfer failed", kind=transfer.kind, image=transfer.image, error=str(failed))
             error = failed
         except OSError as failed:
+            _log.warning("a transfer failed", kind=transfer.kind, image=transfer.image, error=str(failed))
             error = Failed(f"image store: {failed}")
         finally:
             if self._under_way.get(key) is transfer:

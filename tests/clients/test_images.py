@@ -54,6 +54,22 @@ def test_several_images_go_into_one_archive(images: Docker) -> None:
     assert image_id(images, "second:v1")
 
 
+def test_the_name_of_a_repository_saves_all_its_tags(images: Docker) -> None:
+    for tag in ("v1", "v2"):
+        images("import", "-", f"many:{tag}", stdin=tar_of(file=tag.encode()))
+    ids = {tag: image_id(images, f"many:{tag}") for tag in ("v1", "v2")}
+    saved = images("save", "many").stdout
+    images("rmi", "many:v1", "many:v2")
+    images("load", stdin=saved)
+    assert {tag: image_id(images, f"many:{tag}") for tag in ids} == ids
+
+
+def test_an_import_is_for_the_platform_it_is_said_to_be_for(images: Docker) -> None:
+    images("import", "--platform", "linux/arm/v6", "-", "foreign", stdin=tar_of(file=b"x"))
+    found = images.inspect("foreign")
+    assert (found["Os"], found["Architecture"], found["Variant"]) == ("linux", "arm", "v6")
+
+
 def test_import_takes_changes(images: Docker) -> None:
     changes = (
         "--change",

@@ -39,7 +39,7 @@ def listed(given: Filters, resolve: Resolve) -> Accepts:
     tests.append(lambda image: all(image.created_ns > time_ns for time_ns in since))
     patterns = reference_patterns(given)
     if patterns:
-        tests.append(lambda image: bool(matching_tags(image, patterns)) or _has_digest(image, patterns))
+        tests.append(lambda image: bool(matching_tags(image, patterns) or matching_digests(image, patterns)))
     return lambda image: all(test(image) for test in tests)
 
 
@@ -83,9 +83,13 @@ def matching_tags(image: ImageSnapshot, patterns: Sequence[re.Pattern[str]]) -> 
     )
 
 
-def _has_digest(image: ImageSnapshot, patterns: Sequence[re.Pattern[str]]) -> bool:
-    names = [name for digest in image.repo_digests for name in (digest, digest.partition("@")[0])]
-    return any(p.fullmatch(name) for p in patterns for name in names)
+def matching_digests(image: ImageSnapshot, patterns: Sequence[re.Pattern[str]]) -> tuple[str, ...]:
+    """Return the digests by which a registry knows it that a pattern fits, with the digest or without it."""
+    return tuple(
+        digest
+        for digest in image.repo_digests
+        if any(p.fullmatch(digest) or p.fullmatch(digest.partition("@")[0]) for p in patterns)
+    )
 
 
 def _common(given: Filters) -> list[Accepts]:

@@ -20,13 +20,14 @@ from daemon.api import answers
 from daemon.api.app import engine
 from daemon.api.body import upload
 from daemon.api.docker import image_filters, image_manifests, image_views, platforms, registries
+from daemon.api.docker.changes import changed
 from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
 from daemon.api.docker.pruning import tell_of_prune
 from daemon.api.query import filters, flag, text, texts
 from daemon.api.versions import api_version
 from daemon.errors import EngineError, Failed, InvalidParameter, NotImplementedHere
 from daemon.images import importing, references
-from daemon.images.changes import apply_changes
+from daemon.images.platforms import host
 from daemon.images.saving import Saved
 from daemon.images.spool import Spool, fill, new_spool
 from daemon.model import Config
@@ -66,6 +67,7 @@ async def list_images() -> Response:
         row = image_views.list_item(image, version, containers, shared.get(image.id, -1))
         if patterns:
             row["RepoTags"] = image_filters.matching_tags(image, patterns)
+            row["RepoDigests"] = image_filters.matching_digests(image, patterns)
         rows.append(row)
     if flag("manifests") and version >= image_manifests.LIST_SINCE:
         for row, manifests in zip(rows, await image_manifests.manifests(images(), chosen), strict=True):
@@ -143,8 +145,8 @@ async def create() -> Response:
     if source != "-":
         raise NotImplementedHere("importing from a URL is not supported: send the tar as the body, fromSrc=-")
     name = references.for_tagging(text("repo"), text("tag")) if text("repo") else None
-    config = apply_changes(Config(), texts("changes"))
-    description = importing.Import(config, text("message"), time.time_ns())
+    platform = registries.wanted_platform() or host()
+    description = importing.Import(changed(Config()), text("message"), time.time_ns(), platform)
     async with _spooled() as spool:
         image_id = await images().mailbox.ask(Import(spool, description, name))
     return _messages({"status": image_id})
@@ -165,9 +167,8 @@ async def save(name: str) -> Response:
 async def _save(names: tuple[str, ...]) -> Response:
     chosen: dict[str, Saved] = {}
     platform = platforms.chosen("platform", PLATFORM_SINCE)
-    for name in names:
-        platforms.check([(name, images().resolve(name))], platform)
-        saved = _chosen(name)
+    for asked, saved in ((name, saved) for name in names for saved in _chosen(name)):
+        platforms.check([(asked, images().resolve(saved.record.id))], platform)
         before = chosen.get(saved.record.id, attrs.evolve(saved, tags=()))
         chosen[saved.record.id] = attrs.evolve(saved, tags=tuple(dict.fromkeys((*before.tags, *saved.tags))))
     if chosen:
@@ -175,15 +176,11 @@ async def _save(names: tuple[str, ...]) -> Response:
     return answers.stream(images().save(chosen.values()), TAR)
 
 
-def _chosen(name: str) -> Saved:
-    """Return what saving `name` means: that tag, all tags of a repository, or an image without a name."""
-    found = images().catalog.current.find(name)
-    if found.tag is None:
-        return Saved(found.image.record, ())
-    if references.parse(name).tag:
-        return Saved(found.image.record, (found.tag,))
-    siblings = [tag for tag in found.image.tags if tag.repository == found.tag.repository]
-    return Saved(found.image.record, tuple(siblings))
+def _chosen(name: str) -> list[Saved]:
+    """Return what saving `name` means: all tags of a repository, one tag, or an image without a name."""
+    catalog = images().catalog.current
+    found = catalog.repository(name) or [catalog.find(name)]
+    return [Saved(one.image.record, (one.tag,) if one.tag else ()) for one in found]
 
 
 @contextlib.asynccontextmanager

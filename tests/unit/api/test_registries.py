@@ -11,6 +11,7 @@ import attrs
 import orjson
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.actors.engine import Engine
@@ -177,6 +178,14 @@ async def test_a_push_of_nothing_fails_in_the_stream(api: Api) -> None:
         {"status": "The push refers to repository [docker.io/library/nope]"},
         {"errorDetail": {"message": text}, "error": text},
     ]
+
+
+async def test_the_log_says_which_transfer_failed(api: Api) -> None:
+    with capture_logs() as logs:
+        await api.call("POST", PULL + "nope")
+        await api.call("POST", f"/images/{NAME}/push?tag=nope")
+    failures = [(line["kind"], line["image"]) for line in logs if line["event"] == "a transfer failed"]
+    assert failures == [("pull", f"{NAME}:nope"), ("push", f"{NAME}:nope")]
 
 
 async def test_credentials_of_a_push_that_cannot_be_read_are_refused(api: Api) -> None:

@@ -258,12 +258,35 @@ async def test_a_broken_upload_is_reported_in_the_stream(docker: Docker) -> None
     assert list(docker.images.spool_directory.iterdir()) == []
 
 
-async def test_a_bad_change_is_refused_before_the_upload(docker: Docker) -> None:
-    status, answer = await docker.call("POST", "/images/create", fromSrc="-", changes="RUN x")
-    assert (status, answer["message"]) == (
-        BAD_REQUEST,
-        "dockerfile parse error line 1: unknown instruction: RUN",
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"changes": "RUN x"}, "dockerfile parse error line 1: unknown instruction: RUN"),
+        ({"changes": "STOPSIGNAL SIGNONE"}, "invalid signal: SIGNONE"),
+        (
+            {"platform": "linux/arm64/v8/9"},
+            '"linux/arm64/v8/9" is an invalid platform: write OS/ARCHITECTURE[/VARIANT]',
+        ),
+    ],
+)
+async def test_what_no_image_could_be_is_refused_before_the_upload(
+    docker: Docker, query: dict[str, str], message: str
+) -> None:
+    status, answer = await docker.call("POST", "/images/create", fromSrc="-", **query)
+    assert (status, answer["message"]) == (BAD_REQUEST, message)
+
+
+async def test_a_pattern_shows_only_the_names_that_it_fits(docker: Docker) -> None:
+    digest = "sha256:" + "d" * 64
+    await docker.record(OLD)
+    new = attrs.evolve(
+        NEW, record=attrs.evolve(NEW.record, repo_digests=(f"new@{digest}", f"other@{digest}"))
     )
+    await docker.record(new)
+    (row,) = await docker.get("/images/json", filters='{"reference":["oth*"]}')
+    assert (row["RepoTags"], row["RepoDigests"]) == ([], [f"other@{digest}"])
+    (row,) = await docker.get("/images/json", filters='{"reference":["new"]}')
+    assert (row["RepoTags"], row["RepoDigests"]) == (["new:1"], [f"new@{digest}"])
 
 
 HERE = '{"os":"linux","architecture":"amd64"}'

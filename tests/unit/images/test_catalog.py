@@ -28,6 +28,29 @@ def test_an_image_is_found_by_every_form_of_its_names(reference: str) -> None:
     assert catalog.find(reference).tag in a.tags
 
 
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("box", ["box:latest", "box:1"]),
+        ("docker.io/library/box", ["box:latest", "box:1"]),
+        ("me/box", ["me/box:latest"]),
+        ("box:1", []),
+        ("nope", []),
+        ("not//a name", []),
+    ],
+)
+def test_a_repository_has_the_tags_of_all_its_images(name: str, tags: list[str]) -> None:
+    catalog, _, _ = two_images()
+    assert sorted(one.tag.familiar for one in catalog.repository(name) if one.tag) == sorted(tags)
+
+
+def test_an_id_is_no_repository() -> None:
+    a = image("a")
+    catalog = make_catalog([a, image("b", f"{hex_of(a.id)[:8]}:1")])
+    assert catalog.repository(hex_of(a.id)) == catalog.repository(a.id) == []
+    assert len(catalog.repository(hex_of(a.id)[:8])) == 1
+
+
 def test_an_image_is_found_by_its_id_whole_or_cut_short() -> None:
     catalog, a, b = two_images()
     for wanted in (a, b):
