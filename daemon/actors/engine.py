@@ -281,6 +281,7 @@ async def _recover(
         engine.networks, wiring.firewall, wiring.ports, wiring.resolver, salvage.layout.sandboxes
     )
     await networks.recover(known, clear=known.incomplete.isdisjoint({CONTAINER, NETWORK_KIND}))
+    known = attrs.evolve(known, begun=await engine.execs.host.begun(known.unstarted_execs))
     supervision.see_through("a look at the firewalls of others", wiring.look_for_objections)
     if salvage.rescued is not None:
         file = str(salvage.rescued)
@@ -296,4 +297,4 @@ async def _recover(
     supervision.keep("images", ImagesActor(engine.images, engine.journal).run)
     supervision.keep("transfers", engine.transfers.run)
     engine.containers.recover(known.containers)
-    engine.execs.recover(known.execs)
+    engine.execs.recover(known.execs, known.begun)

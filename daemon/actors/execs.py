@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -24,6 +24,7 @@ from daemon.errors import Conflict, EngineError, InvalidParameter, NotFound
 from daemon.failpoints import reached
 from daemon.journal import Ledger, Transaction
 from daemon.model import ExecConfig
+from daemon.runtimes.base import Run
 from daemon.runtimes.stages import show_in
 
 LOG = structlog.get_logger(__name__)
@@ -83,26 +84,30 @@ class Execs:
         reached("exec-create-committed")
         return self._adopt(container, snapshot)
 
-    def recover(self, records: Sequence[ExecRecord]) -> None:
-        """Take up again the sessions that the journal knows; those of removed containers are forgotten."""
+    def recover(self, records: Sequence[ExecRecord], begun: Mapping[str, Run | None]) -> None:
+        """Take up again the sessions that the journal knows; those of removed containers are forgotten.
+
+        `begun` is what came of starts that it does not know of (`ExecHost.begun`).
+        """
         for record in records:
             try:
                 container = self.containers.resolve(record.container_id)
             except NotFound:
                 self.supervision.see_through("forget exec", partial(self._forget, record.id))
             else:
-                self._adopt(container, ExecSnapshot(record, record.state))
+                state = State.STARTING if record.id in begun else record.state
+                self._adopt(container, ExecSnapshot(record, state), begun.get(record.id))
 
-    def _adopt(self, container: Container, snapshot: ExecSnapshot) -> ExecSession:
+    def _adopt(self, container: Container, snapshot: ExecSnapshot, begun: Run | None = None) -> ExecSession:
         exec_id = snapshot.record.id
         session = ExecSession(exec_id, Mailbox(f"exec {exec_id}"), Cell(snapshot))
         self._registry.add(exec_id, session)
-        self.supervision.keep(session.mailbox.name, partial(self._own, container, session))
+        self.supervision.keep(session.mailbox.name, partial(self._own, container, session, begun))
         return session
 
-    async def _own(self, container: Container, session: ExecSession) -> None:
+    async def _own(self, container: Container, session: ExecSession, begun: Run | None) -> None:
         show_in(session.stages)
-        await ExecActor(session, container, self.host, self.ledger, self.now_ns).run()
+        await ExecActor(session, container, self.host, self.ledger, self.now_ns, begun).run()
         self._registry.remove(session.id)
         session.mailbox.close(f"No such exec instance: {session.id}")
         await self._forget(session.id)

@@ -113,6 +113,8 @@ async def create(order: Order) -> Run:
 async def execute(order: Order, connect: Callable[[], None]) -> Run:
     """Start an exec session; `connect` is called when its attach socket is there and nothing runs yet.
 
+    Nothing runs either if it never returns: a monitor whose engine dies before that waits for ever.
+
     Raises:
         RuntimeFailed: the runtime said no, or nothing in time.
         Failed: the monitor could not be run, or ended too soon.
@@ -131,7 +133,8 @@ async def _executed(order: Order, connect: Callable[[], None]) -> Run:
                 "_OCI_ATTACHPIPE": attach_write,
                 "_OCI_STARTPIPE": start_read,
             }
-            async with _monitor(order, sync, **pipes) as monitor:
+            # It holds our end of that pipe as well: to see it end means to go on, and we may die.
+            async with _monitor(order, sync, start_write, **pipes) as monitor:
                 _go(start_write)  # once for the monitor itself ...
                 await _line(attach)
                 connect()
@@ -176,14 +179,17 @@ async def _pipe() -> AsyncGenerator[tuple[trio.lowlevel.FdStream, int], None]:
 
 
 @asynccontextmanager
-async def _monitor(order: Order, sync: trio.lowlevel.FdStream, **pipes: int) -> AsyncGenerator[int, None]:
+async def _monitor(
+    order: Order, sync: trio.lowlevel.FdStream, *held: int, **pipes: int
+) -> AsyncGenerator[int, None]:
     """Run a monitor that holds its ends of `pipes` and yield its pid; if the block fails, end it.
 
-    It also holds our end of `sync`: if we died, its first word would end it, but not what it has started.
+    It also has what is `held` by us, and our end of `sync`: if we died, its first word would end it, but not
+    what it has started.
     """
     environment = {**order.environment(), **{name: str(fd) for name, fd in pipes.items()}}
     try:
-        fds = (sync.fileno(), *pipes.values())
+        fds = (sync.fileno(), *held, *pipes.values())
         pid = await spawn(order.command(), order.files.directory, environment, fds)
     except OSError as error:
         raise Failed(f"conmon cannot be run: {error.strerror} (apt install conmon)") from error

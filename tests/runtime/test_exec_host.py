@@ -130,6 +130,33 @@ async def test_a_killed_monitor_leaves_an_exit_that_nobody_knows(real: RealRig) 
         await there.host.clean_up(record)
 
 
+async def test_a_start_that_nobody_has_written_is_found_again(real: RealRig) -> None:
+    async with place(real) as there:
+        record, other = there.record("cat", attach_stdin=True), there.record("cat")
+        run, session = await there.execute(record)
+        assert await there.host.begun([record, other]) == {record.id: run}
+        connection = await session.connected()
+        assert connection is not None
+        connection.send_eof()
+        assert await there.ended(record, run, session) == (b"", Exit(0))
+        (gone,) = (await there.host.begun([record])).values()
+        assert gone is not None
+        assert await there.host.wait(record, gone) == Exit(0)
+        await there.host.clean_up(record)
+        assert await there.host.begun([record]) == {}
+
+
+async def test_a_start_that_has_left_neither_monitor_nor_exit_may_have_happened(real: RealRig) -> None:
+    async with place(real) as there:
+        record = there.record("sleep", "1000")
+        run, session = await there.execute(record)
+        session.abandon()
+        os.kill(run.monitor_pid, signal.SIGKILL)
+        assert await there.host.wait(record, run) is None
+        assert await there.host.begun([record]) == {record.id: None}
+        await there.host.clean_up(record)
+
+
 async def test_a_session_ends_with_its_container(real: RealRig) -> None:
     async with place(real) as there:
         record = there.record("sleep", "1000")

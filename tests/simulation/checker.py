@@ -17,6 +17,7 @@ from daemon.actors.container.actor import Container, as_record
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot
 from daemon.actors.container.states import State
 from daemon.actors.exec.actor import KEEP_SECONDS
+from daemon.actors.exec.lifecycle import State as ExecState
 from daemon.errors import (
     Conflict,
     EngineError,
@@ -111,6 +112,9 @@ class Checker:
         }
         containers = {container.id for container in engine.containers}
         known = {session.id: session.snapshot.exit_code for session in engine.execs}
+        for found in engine.execs:
+            if found.snapshot.state is ExecState.CREATED and found.id in self.machine.sessions:
+                self.trace.violate(f"an exec session of {self.sessions.get(found.id, '?')[:6]} may run again")
         for session, container in self.sessions.items():
             seconds, code = ends.get(session, (trio.current_time(), None))
             if container not in containers or trio.current_time() - seconds > KEEP_SECONDS / 2:

@@ -24,6 +24,7 @@ from daemon.actors.container.commands import (
 )
 from daemon.actors.container.waiting import CONDITIONS, waiting_for
 from daemon.actors.exec.lifecycle import StartExec
+from daemon.actors.exec.lifecycle import State as ExecState
 from daemon.actors.mailbox import Command
 from daemon.errors import EngineError
 from daemon.model import ExecConfig, HostConfig, RestartPolicy
@@ -204,7 +205,11 @@ class Client:
 
     async def _exec(self, engine: SimulatedEngine, container: Container) -> None:
         async def execute() -> None:
-            session = await engine.execs.create(container, ExecConfig(cmd=("true",)))
+            waiting = [one for one in engine.execs.of(container) if one.snapshot.state is ExecState.CREATED]
+            if waiting and self.chance.happens(0.8):  # perhaps from before a crash
+                session = self.chance.pick(waiting)
+            else:
+                session = await engine.execs.create(container, ExecConfig(cmd=("true",)))
             self.checker.sessions[session.id] = container.id
             await self.chance.pause()
             await session.mailbox.ask(StartExec(attach=self.chance.happens(0.5)))

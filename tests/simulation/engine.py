@@ -73,8 +73,9 @@ def _recover(engine: SimulatedEngine, machine: Machine, disk: Disk) -> None:
     known = [parse_record(record.body, Stored) for record in disk.records(CONTAINER)]
     execs = [parse_record(record.body, ExecRecord) for record in disk.records(EXEC)]
     running = [found for found in execs if found.state is State.RUNNING]
-    runs = (*(found.run for found in known), *(found.run for found in running))
+    begun = machine.begun(found.id for found in execs if found.state is State.CREATED)
+    runs = (*(found.run for found in known), *(found.run for found in running), *begun.values())
     machine.end_strays({run.pid for run in runs if run is not None})
     machine.prune({found.record.id for found in known})
     engine.containers.recover(known)
-    engine.execs.recover(execs)
+    engine.execs.recover(execs, begun)

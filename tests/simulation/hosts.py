@@ -6,7 +6,7 @@ They die with the engine: what was under way then is neither finished nor undone
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import attrs
@@ -24,6 +24,7 @@ from daemon.runtimes.base import Exit, ProbeOutcome, Run
 from tests.simulation.machine import KILL, Machine, Process
 
 MANY: Final = 10_000
+CRASH: Final = 0.4  # of the engine, with the start of an exec session that nobody has written yet
 
 
 @attrs.define
@@ -234,8 +235,13 @@ class SimulatedExecHost(Hands):
         if parent is None or not parent.started:
             raise RuntimeFailed("exec", "container is not running")
         process = self.machine.spawn(f"exec of {container.id}", obedient=True)
+        if record.id in self.machine.sessions:
+            self.machine.trace.violate(f"exec session {record.id[:6]} runs twice")
+        self.machine.sessions[record.id] = process
         self.machine.start(process)
         self.machine.nursery.start_soon(self._follow, parent, process)
+        if self.machine.chance.happens(CRASH):  # before the journal can know
+            self.machine.crash.set()
         return process.run, AttachSession()
 
     async def _follow(self, parent: Process, process: Process) -> None:
@@ -250,6 +256,10 @@ class SimulatedExecHost(Hands):
 
     async def clean_up(self, record: ExecRecord) -> None:
         await self.machine.chance.pause()
+
+    async def begun(self, records: Collection[ExecRecord]) -> Mapping[str, Run | None]:
+        await trio.lowlevel.checkpoint()
+        return self.machine.begun(record.id for record in records)
 
     async def prune(self, exec_ids: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()

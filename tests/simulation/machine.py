@@ -6,7 +6,7 @@ It goes on when the engine dies, and knows the truth that the engine is measured
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from itertools import count
 from signal import SIGKILL, SIGTERM
@@ -77,9 +77,11 @@ class Machine:
     nursery: trio.Nursery
     of: defaultdict[str, Traces] = attrs.field(factory=lambda: defaultdict(Traces), init=False)
     processes: dict[int, Process] = attrs.field(factory=dict, init=False)
+    sessions: dict[str, Process] = attrs.field(factory=dict, init=False)  # of exec, by their ids
     stuck: set[str] = attrs.field(
         factory=set, init=False
     )  # for whom a host call may never have come to anything
+    crash: trio.Event = attrs.field(factory=trio.Event, init=False)  # of the engine, at once
     _pids: count[int] = attrs.field(factory=lambda: count(1000), init=False)
 
     def spawn(self, owner: str, *, obedient: bool | None = None) -> Process:
@@ -168,6 +170,11 @@ class Machine:
         self.end(process, 128 + KILL)
         process.filed = False
         process.monitor_over.set()
+
+    def begun(self, session_ids: Iterable[str]) -> dict[str, Run | None]:
+        """Return what came of those exec sessions that were started, as far as anybody can know."""
+        found = {name: self.sessions[name] for name in session_ids if name in self.sessions}
+        return {name: one.run if one.lives or one.filed else None for name, one in found.items()}
 
     def end_strays(self, known_pids: set[int]) -> None:
         """End every process that no record names, as the engine does when it starts."""

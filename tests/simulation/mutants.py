@@ -123,6 +123,8 @@ MUTANTS: Final = (
            text("await self._forget(session.id)", "pass")),
     Mutant("an exec session is not written when it is made", execs.Execs, "create",
            text("put=(as_record(snapshot),), ", "")),
+    Mutant("a start of an exec session that is not written has not happened", execs.Execs, "recover",
+           text("State.STARTING if record.id in begun else record.state", "record.state")),
     Mutant("how an exec session ended is not written", exec_actor.ExecActor, "_commit",
            text("put=(as_record(after),)", "put=(as_record(after),) if after.running else ()")),
     Mutant("a stopped launch is taken for a run", snapshot.ContainerSnapshot, "stored",

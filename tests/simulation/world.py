@@ -87,7 +87,8 @@ class World:
                 for _ in range(self.chance.pick((0, 1, 1, 2, 3))):
                     await self._live(self.chance.between(0, 1) ** 3 * 60)
                     await self.chance.pause()
-                await self._live(float("inf"))
+                while True:  # until nobody is busy any more
+                    await self._live(float("inf"))
         self.faults.stop()
         await self._finish()
 
@@ -105,7 +106,9 @@ class World:
             self.checker.recovered(self.engine)
             self.up.set()
             self.up = trio.Event()
-            await trio.sleep(seconds)
+            self.machine.crash = trio.Event()
+            with trio.move_on_after(seconds):
+                await self.machine.crash.wait()
 
     async def _finish(self) -> None:
         """Stop everything and look; then remove everything and look."""

@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from daemon.actors.container.actor import Container
+from daemon.actors.container.restarting import EXIT_UNKNOWN
 from daemon.actors.exec.changes import changed, events_of
 from daemon.actors.exec.host import ExecHost
 from daemon.actors.exec.lifecycle import (
@@ -38,23 +39,29 @@ from daemon.errors import Conflict, EngineError, Failed, Unavailable
 from daemon.failpoints import boundaries, reached
 from daemon.journal import EventDraft, Ledger, Transaction
 from daemon.runtimes.attach import AttachSession
+from daemon.runtimes.base import Run
 from daemon.runtimes.failures import launch_failure
 
 LOG = structlog.get_logger(__name__)
 KEEP_SECONDS: Final = 300
+NOBODY_KNOWS: Final = "the engine ended while it was being started, and it may have run"
 NANOSECONDS: Final = 1_000_000_000
 FAILPOINTS: Final = boundaries("exec-effect", Effect)
 
 
 @attrs.define(eq=False)
 class ExecActor:
-    """One incarnation of an exec session's owner."""
+    """One incarnation of an exec session's owner.
+
+    `begun` is what came of a start that an earlier engine began, as far as anybody can know.
+    """
 
     session: ExecSession
     container: Container
     host: ExecHost
     ledger: Ledger
     now_ns: Callable[[], int] = time.time_ns
+    begun: Run | None = None
     _tasks: trio.Nursery = attrs.field(init=False)
     _start: Request[Any] | None = attrs.field(default=None, init=False)
     _at_hand: Request[Any] | Event | None = attrs.field(default=None, init=False)
@@ -85,8 +92,13 @@ class ExecActor:
         if self.snapshot.running:
             self._tasks.start_soon(self._watch)
         elif self.snapshot.state is State.STARTING:
-            ended = Failed("the engine ended while the process was being started")
-            self._tasks.start_soon(self.session.mailbox.tell, ExecFailed(*launch_failure(ended)))
+            self._tasks.start_soon(self.session.mailbox.tell, self._came_of_start())
+
+    def _came_of_start(self) -> ExecStarted | ExecFailed:
+        if self.begun is not None:
+            return ExecStarted(self.begun, AttachSession())
+        LOG.warning("nobody knows whether it ran", exec=self.session.id)
+        return ExecFailed(Failed(NOBODY_KNOWS), EXIT_UNKNOWN)
 
     async def _outlive_container(self) -> None:
         """End with the container, unless there is something to see to its end or to be inspected."""
@@ -205,6 +217,8 @@ class ExecActor:
         await self.session.mailbox.tell(ExecExited(ended))
 
     def _refusal(self, message: Any) -> EngineError:
+        if isinstance(message, StartExec) and self.snapshot.interrupted:
+            return Conflict(f"exec command {self.session.id} is not run again: {NOBODY_KNOWS}")
         if isinstance(message, StartExec) and self.snapshot.state is State.EXITED:
             return Conflict(f"exec command {self.session.id} has already run")
         if isinstance(message, StartExec):

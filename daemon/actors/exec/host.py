@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from daemon.actors.container.actor import Container
@@ -40,6 +40,14 @@ class ExecHost(Protocol):
 
     async def clean_up(self, record: ExecRecord) -> None:
         """Leave nothing of the session on the host."""
+        ...
+
+    async def begun(self, records: Collection[ExecRecord]) -> Mapping[str, Run | None]:
+        """Return what came of starts that were begun under an earlier engine, by the session's id.
+
+        None is a start that may have come to something, and nobody can know.  A session that is not there
+        has certainly not run.
+        """
         ...
 
     async def prune(self, exec_ids: Collection[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Final
 
 import attrs
 import orjson
@@ -24,8 +25,13 @@ from daemon.runtimes.console import resize
 from daemon.runtimes.layout import Layout, fresh, write_private
 from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.processes import wait_ended
+from daemon.runtimes.runs import run_of
 from daemon.runtimes.spec.process import build_process
+from daemon.runtimes.strays import monitors
 from daemon.runtimes.users import resolve_user
+
+BEGUN: Final = "begun"
+"""The file of a session whose process may run; it is there before that, and before the journal knows."""
 
 
 @attrs.frozen
@@ -69,8 +75,16 @@ class LinuxExecHost:
             except OSError as error:
                 raise Failed(f"the exec session's monitor does not listen: {error.strerror}") from error
 
+        def begin() -> None:
+            connect()
+            try:
+                (files.directory / BEGUN).touch()
+            except OSError as error:
+                raise Failed(f"the exec session's files cannot be written: {error.strerror}") from error
+            reached("exec-begun")
+
         try:
-            run = await conmon.execute(order, connect)
+            run = await conmon.execute(order, begin)
         except BaseException:
             session.abandon()  # it may be connected already
             raise
@@ -96,6 +110,17 @@ class LinuxExecHost:
         """Delete the session's files; its process and monitor have ended."""
         await trio.to_thread.run_sync(shutil.rmtree, self._files(record).directory, True)
         reached("exec-cleaned-up")
+
+    async def begun(self, records: Collection[ExecRecord]) -> Mapping[str, Run | None]:
+        """Return what came of starts that were begun under an earlier engine, by the session's id."""
+        return await trio.to_thread.run_sync(self._begun, records)
+
+    def _begun(self, records: Collection[ExecRecord]) -> Mapping[str, Run | None]:
+        files = [self._files(record) for record in records]
+        begun = [one for one in files if (one.directory / BEGUN).exists()]
+        # The oldest of a directory is the monitor; what it has just forked looks like it.
+        own = {found.directory: found for found in reversed(monitors(self.layout.exec_root) if begun else [])}
+        return {one.directory.name: run_of(one, own.get(one.directory)) for one in begun}
 
     async def prune(self, exec_ids: Collection[str]) -> None:
         """Delete the files of all other sessions."""

@@ -1,8 +1,9 @@
 """What an exec session is (its record), how it is now (its snapshot), and where to ask it.
 
 The record is in the journal from the create on, which was answered, until the session is forgotten; so its
-exit code can be asked for after a restart as well.  That a session is being started is not written: it would
-cost each exec a commit, and a start that was cut off can be asked for again.
+exit code can be asked for after a restart as well.  That a session is being started is not written there: it
+would cost each exec a commit.  Its host leaves a mark instead, before anything can run, by which the next
+engine tells a start that may be asked for again from one that has happened, or may have (`ExecHost.begun`).
 
 All but the mailbox is immutable, as with containers (`daemon.actors.container.snapshot`).
 """
@@ -13,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from daemon.actors.container.restarting import EXIT_UNKNOWN
 from daemon.actors.exec.lifecycle import State
 from daemon.actors.mailbox import Mailbox
 from daemon.actors.published import Cell
@@ -55,6 +57,11 @@ class ExecSnapshot:
     def exit_code(self) -> int | None:
         """The exit code, or None until it has ended."""
         return self.record.exit_code
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was being started when an engine ended, and nobody knows what came of that."""
+        return self.record.run is None and self.record.exit_code == EXIT_UNKNOWN
 
     @property
     def running(self) -> bool:

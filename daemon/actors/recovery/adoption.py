@@ -30,6 +30,7 @@ from daemon.runtimes.conmon import GONE_TICKS
 from daemon.runtimes.families import end_family
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.processes import started_ticks
+from daemon.runtimes.runs import run_of
 from daemon.runtimes.strays import Monitor, children_of
 from daemon.wire import parse_record
 
@@ -98,18 +99,12 @@ class Adoption:
 
     def _run(self, container_id: str) -> Run | None:
         """Return the run that has a monitor, or had one that has left an exit code since."""
-        files = self.layout.monitor(container_id)
         monitor = self.monitors.get(container_id)
-        pid = _pid(files.directory / "pid")
-        if monitor is not None:
-            if pid is None:  # the bundle is gone, or the process is still being made
-                pid = next(iter(children_of(monitor.pid)), monitor.pid)
+        found = run_of(self.layout.monitor(container_id), monitor)
+        if found is None and monitor is not None:  # the bundle is gone, or the process is still being made
+            pid = next(iter(children_of(monitor.pid)), monitor.pid)
             return Run(pid, started_ticks(pid) or GONE_TICKS, monitor.pid, monitor.started_ticks)
-        if pid is not None and (files.exits / files.id).exists():
-            return Run(
-                pid, GONE_TICKS, pid, GONE_TICKS
-            )  # nobody's: the exit file is all that is left to read
-        return None
+        return found
 
     async def _state(self, record: ContainerRecord) -> State:
         if record.id not in self.monitors:
@@ -142,14 +137,6 @@ class Adoption:
     def _started_ns(self, container_id: str) -> int:
         pid_file = self.layout.bundle(container_id) / "pid"
         return _mtime_ns(pid_file) or _mtime_ns(self.layout.record(container_id)) or self.now_ns()
-
-
-def _pid(file: Path) -> int | None:
-    try:
-        pid = int(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return pid if pid > 0 else None
 
 
 def _mtime_ns(file: Path) -> int:

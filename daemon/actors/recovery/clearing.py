@@ -33,7 +33,7 @@ async def clear_up(layout: Layout, graph_driver: GraphDriver, execs: ExecHost, k
     await end_strays(layout.exec_root, watched, known.spared)
     reached("recover-strays-ended")
     containers = {*known.spared, *(found.record.id for found in known.containers)}
-    sessions = {*known.spared, *(found.id for found in known.running_execs)}
+    sessions = {*known.spared, *known.running_execs}
     await trio.to_thread.run_sync(_clear_runs, layout, containers)
     await graph_driver.prune(containers)
     await _unmount_visited(graph_driver, known)

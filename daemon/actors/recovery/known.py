@@ -54,7 +54,8 @@ class Known:
 
     `spared` are ids of containers and exec sessions that the engine does not look after and must not clear
     away either, because their records cannot be read.  Of the kinds that are `incomplete` there are or were
-    records that cannot be read, and nobody has dealt with them yet: they may refer to anything.
+    records that cannot be read, and nobody has dealt with them yet: they may refer to anything.  `begun` is
+    what came of starts of exec sessions that are in no record (`ExecHost.begun`).
     """
 
     containers: Sequence[Stored]
@@ -63,6 +64,7 @@ class Known:
     spared: frozenset[str] = frozenset()
     incomplete: frozenset[str] = frozenset()
     networks: Sequence[NetworkRecord] = ()
+    begun: Mapping[str, Run | None] = attrs.field(factory=dict)
 
     @property
     def runtimes(self) -> Sequence[LockedRuntime]:
@@ -70,14 +72,20 @@ class Known:
         return [runtime for found in self.containers if (runtime := found.record.runtime) is not None]
 
     @property
-    def running_execs(self) -> Sequence[ExecRecord]:
+    def unstarted_execs(self) -> Sequence[ExecRecord]:
+        """The exec sessions of which no record says that they were started."""
+        return [found for found in self.execs if found.state is ExecState.CREATED]
+
+    @property
+    def running_execs(self) -> Mapping[str, Run]:
         """The exec sessions that may have processes and files; others have none, or none that count."""
-        return [found for found in self.execs if found.state is ExecState.RUNNING]
+        written = {found.id: found.run for found in self.execs if found.state is ExecState.RUNNING}
+        return {name: run for name, run in {**written, **self.begun}.items() if run is not None}
 
     @property
     def runs(self) -> Sequence[Run]:
         """The runs that somebody looks after."""
-        runs = (*(found.run for found in self.containers), *(found.run for found in self.running_execs))
+        runs = (*(found.run for found in self.containers), *self.running_execs.values())
         return [run for run in runs if run is not None]
 
 

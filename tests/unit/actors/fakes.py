@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -279,6 +279,10 @@ class FakeExecHost(Stages):
 
     async def clean_up(self, record: ExecRecord) -> None:
         await self.stage("clean_up")
+
+    async def begun(self, records: Collection[ExecRecord]) -> Mapping[str, Run | None]:
+        await self.stage("begun")
+        return {}
 
     async def prune(self, exec_ids: Collection[str]) -> None:
         self.note("prune", frozenset(exec_ids))

@@ -28,6 +28,7 @@ from daemon.errors import Conflict, Failed, InvalidParameter, NotFound, RuntimeF
 from daemon.journal import Transaction
 from daemon.model import ExecConfig
 from daemon.runtimes.base import Run
+from daemon.wire import parse_record
 from tests.unit.actors.fakes import fill
 from tests.unit.actors.world import World, refused
 
@@ -260,7 +261,7 @@ async def test_a_crash_while_starting_is_answered_and_the_session_is_over(
     world.exec_host.faults["execute"] = ZeroDivisionError("a bug of ours")
     with refused(Unavailable, f"the engine stopped looking after exec session {session.id}"):
         await session.mailbox.ask(StartExec())
-    assert (await reaches(session, State.EXITED)).exit_code == 128
+    assert (await reaches(session, State.EXITED)).exit_code == 255
 
 
 async def test_a_crash_while_it_runs_changes_nothing_for_the_process(
@@ -342,16 +343,47 @@ def a_record_of(container: Container, run: Run) -> ExecSnapshot:
 async def test_a_new_engine_watches_what_an_old_one_started(world: World) -> None:
     container = await world.running()
     run = world.exec_host.make_process()
-    world.execs.recover([a_record_of(container, run).record])
+    world.execs.recover([a_record_of(container, run).record], {})
     session = world.execs.resolve("e" * 64)
     assert session.snapshot.pid == run.pid
     world.exec_host.process.end(3)
     assert (await reaches(session, State.EXITED)).exit_code == 3
 
 
+async def test_a_start_that_an_old_engine_did_not_live_to_write_has_happened(world: World) -> None:
+    container = await world.running()
+    run = world.exec_host.make_process()
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO)], {"e" * 64: run})
+    session = world.execs.resolve("e" * 64)
+    assert (await reaches(session, State.RUNNING)).pid == run.pid
+    assert world.ledger.records(KIND) == [as_record(session.snapshot)]
+    with refused(Conflict, f"exec command {session.id} is already running"):
+        await session.mailbox.ask(StartExec())
+    world.exec_host.process.end(3)
+    assert (await reaches(session, State.EXITED)).exit_code == 3
+    assert actions(world) == ["exec_start: echo hi", "exec_die"]
+
+
+async def test_a_start_of_which_nobody_knows_whether_it_has_happened_is_not_repeated(world: World) -> None:
+    container = await world.running()
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO)], {"e" * 64: None})
+    session = world.execs.resolve("e" * 64)
+    refusal = (
+        f"exec command {session.id} is not run again: "
+        "the engine ended while it was being started, and it may have run"
+    )
+    assert (await reaches(session, State.EXITED)).exit_code == 255
+    with refused(Conflict, refusal):
+        await session.mailbox.ask(StartExec())
+    assert actions(world) == ["exec_die"]
+    assert world.exec_host.asked("execute") == []
+    (record,) = world.ledger.records(KIND)
+    assert ExecSnapshot(parse_record(record.body, ExecRecord), State.EXITED).interrupted
+
+
 async def test_a_new_engine_starts_what_was_made_under_an_old_one(world: World) -> None:
     container = await world.running()
-    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO)])
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO)], {})
     session = world.execs.resolve("e" * 64)
     assert session.snapshot.state is State.CREATED
     assert (await session.mailbox.ask(StartExec())).connection is not None
@@ -363,7 +395,7 @@ async def test_a_new_engine_still_knows_how_a_session_ended(
 ) -> None:
     container = await world.running()
     ended_ns = time.time_ns() - elapsed * 10**9
-    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO, Run(1, 1, 1, 1), 7, ended_ns)])
+    world.execs.recover([ExecRecord("e" * 64, container.id, ECHO, Run(1, 1, 1, 1), 7, ended_ns)], {})
     await wait_all_tasks_blocked()
     assert world.execs.resolve("e" * 64).snapshot.exit_code == 7
     await trio.sleep(min(KEEP_SECONDS - elapsed, KEEP_SECONDS) + 1)
@@ -375,7 +407,7 @@ async def test_a_new_engine_forgets_what_ended_long_ago(world: World) -> None:
     container = await world.running()
     long_ago = ExecRecord("e" * 64, container.id, ECHO, Run(1, 1, 1, 1), 7, 1)
     await world.ledger.commit(Transaction(put=(as_record(ExecSnapshot(long_ago)),)))
-    world.execs.recover([long_ago])
+    world.execs.recover([long_ago], {})
     await wait_all_tasks_blocked()
     with pytest.raises(NotFound):
         world.execs.resolve("e" * 64)
@@ -385,7 +417,7 @@ async def test_a_new_engine_forgets_what_ended_long_ago(world: World) -> None:
 async def test_a_session_whose_container_is_gone_is_not_taken_up(world: World) -> None:
     doomed = ExecSnapshot(ExecRecord("e" * 64, "0" * 64, ECHO, Run(1, 1, 1, 1)))
     await world.ledger.commit(Transaction(put=(as_record(doomed),)))
-    world.execs.recover([doomed.record])
+    world.execs.recover([doomed.record], {})
     with pytest.raises(NotFound):
         world.execs.resolve("e" * 64)
     await wait_all_tasks_blocked()

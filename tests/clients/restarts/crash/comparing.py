@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from daemon.actors.container.restarting import EXIT_UNKNOWN
 from tests.clients.restarts.crash.history import Life
 from tests.clients.restarts.crash.model import ALIVE, GONE, Session, Subject
 
 UNDER_WAY: Final = {"restarting", "removing"}
+INTERRUPTED: Final = ["exec_create", "exec_die"]
 
 Found = Mapping[str, Any]
 
@@ -51,6 +53,8 @@ def of_session(session: Session, found: Found | None, steps: list[str]) -> str:
         return f"by its events {steps}"
     if session.started and not session.codes and not (running and found and found["Pid"] == session.pid):
         return "does not run any more"
+    if steps == INTERRUPTED and found and found["ExitCode"] == EXIT_UNKNOWN and not session.started:
+        return ""  # nobody knows whether it ran
     ended = found is not None and not running and found["ExitCode"] is not None
     if ended and found and session.attempted and session.codes and found["ExitCode"] not in session.codes:
         return "has another exit code"

@@ -70,7 +70,7 @@ def test_what_can_be_read_is_known() -> None:
 def test_a_session_that_does_not_run_is_known_and_has_no_process(changes: dict[str, Any]) -> None:
     known = read(a_journal(a_container(run=None, state=State.CONFIGURED), an_exec(**changes)))
     assert [found.id for found in known.execs] == ["e" * 64]
-    assert (known.damaged, known.runs, known.running_execs) == ([], [], [])
+    assert (known.damaged, known.runs, known.running_execs) == ([], [], {})
 
 
 def test_a_session_written_before_ends_were_is_one_that_runs() -> None:
@@ -79,7 +79,15 @@ def test_a_session_written_before_ends_were_is_one_that_runs() -> None:
             document.pop(name, None)
 
     known = read(a_journal(changed(an_exec(), older)))
-    assert [found.id for found in known.running_execs] == ["e" * 64]
+    assert list(known.running_execs) == ["e" * 64]
+
+
+@pytest.mark.parametrize("run", [None, RUN])
+def test_a_start_that_is_in_no_record_counts_as_far_as_it_has_come(run: Run | None) -> None:
+    known = read(a_journal(a_container(run=None, state=State.CONFIGURED), an_exec(run=None)))
+    assert [found.id for found in known.unstarted_execs] == ["e" * 64]
+    known = attrs.evolve(known, begun={"e" * 64: run})
+    assert (list(known.runs), known.running_execs) == (([], {}) if run is None else ([RUN], {"e" * 64: RUN}))
 
 
 def test_a_damaged_record_keeps_its_names_and_says_what_is_wrong() -> None:
