@@ -15,7 +15,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -120,6 +120,12 @@ class BlobStore:
                 os.replace(file, self.trash / secrets.token_hex(8))
                 dropped_bytes += found.st_size
         return dropped_bytes
+
+    def drop_partials_of(self, blobs: Iterable[str]) -> None:
+        """Discard what has come of these blobs."""
+        for digest in blobs:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.partial(digest), self.trash / secrets.token_hex(8))
 
     async def read(self, digest: str) -> bytes:
         """Return a small blob whole."""

@@ -111,6 +111,8 @@ class Content:
             for digest in lease.fetched:
                 if self._blob_users[digest] <= lease.blobs.count(digest):
                     self.blobs.set_aside(digest)
+            if not lease.keeps_fetched:
+                self.blobs.drop_partials_of(lease.fetched - self._arriving())
             self.release(lease.blobs, lease.layers)
 
     def need(self, blobs: Collection[str], layers: Collection[str]) -> None:
@@ -129,10 +131,12 @@ class Content:
 
     def drop_partials(self, days: float = 0) -> int:
         """Discard what downloads have left that ended `days` ago; return its size in bytes."""
-        arriving = {digest for lease in self._leases for digest in lease.fetched}
-        dropped_bytes = self.blobs.drop_partials(arriving, days)
+        dropped_bytes = self.blobs.drop_partials(self._arriving(), days)
         self.discarded.set()
         return dropped_bytes
+
+    def _arriving(self) -> set[str]:
+        return {digest for lease in self._leases for digest in lease.fetched}
 
     def keep_only_needed(self) -> None:
         """Discard what no recorded image needs; for start-up, before the first job."""
@@ -146,7 +150,8 @@ class Lease:
     """What one job needs; grows while it runs.
 
     Attributes:
-        fetched: blobs that took a download: where the job fails they are kept for the next one.
+        fetched: blobs that took a download: where the job fails they are kept for the next one,
+            if `keeps_fetched`.
 
     """
 
@@ -154,6 +159,7 @@ class Lease:
     blobs: list[str] = attrs.field(factory=list, init=False)
     layers: list[str] = attrs.field(factory=list, init=False)
     fetched: set[str] = attrs.field(factory=set, init=False)
+    keeps_fetched: bool = attrs.field(default=True, init=False)
 
     def blob(self, digest: str) -> None:
         """Need a blob, whether it is there yet or not."""

@@ -14,7 +14,7 @@ import trio
 from daemon.archives.growing import Growing
 from daemon.archives.sandbox import Extracted
 from daemon.archives.supply import Archived
-from daemon.errors import InvalidParameter
+from daemon.errors import Failed, InvalidParameter
 from daemon.images import digests, documents
 from daemon.images.documents import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from daemon.images.registry.repository import Manifest
@@ -29,6 +29,7 @@ class FakeLayers:
     Attributes:
         begun: the chain IDs in the order in which they were unpacked.
         gate: unpacking waits for it before it reads, while it is there.
+        refusal: what the disk says once all has been read, instead of taking it.
 
     """
 
@@ -37,6 +38,7 @@ class FakeLayers:
     sizes: dict[str, int] = attrs.field(factory=dict)
     begun: list[str] = attrs.field(factory=list)
     gate: trio.Event | None = None
+    refusal: Failed | None = None
 
     def __contains__(self, chain_id: str) -> bool:
         return chain_id in self.sizes
@@ -49,6 +51,8 @@ class FakeLayers:
         if self.gate is not None:
             await self.gate.wait()
         content = await _whole(blob)
+        if self.refusal is not None:
+            raise self.refusal
         try:
             tar = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
         except (EOFError, OSError, ValueError) as error:

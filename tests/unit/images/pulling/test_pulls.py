@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from daemon.actors.image_commands import Delete, Removed
-from daemon.errors import InvalidParameter, NotFound
+from daemon.errors import Failed, InvalidParameter, NotFound
 from daemon.images import digests
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES
 from daemon.images.registry.errors import ImageUnusable, LoginRefused, NothingThere, RegistryFailed
@@ -255,6 +255,16 @@ async def test_what_was_downloaded_before_a_failure_is_kept_for_the_next_pull(wo
     fetched = {digest for line in world.box.asked for digest in made.digests if digest in line}
     assert fetched == set(made.digests) - whole
     assert world.partials == set()
+
+
+async def test_a_disk_that_refuses_a_layer_gets_back_what_was_downloaded(world: World) -> None:
+    make_image(world.box, LOW, HIGH, tag="1")
+    world.layers.refusal = Failed("cannot unpack: No space left on device")
+    with pytest.raises(Failed, match="No space left"):
+        await world.pull()
+    assert (world.stored, world.partials) == (set(), set())
+    world.layers.refusal = None
+    await world.pull()
 
 
 async def test_the_same_blob_in_two_layers_is_downloaded_once(world: World) -> None:
