@@ -42,6 +42,7 @@ from daemon.failpoints import reached
 from daemon.graphdrivers import trees
 from daemon.images import digests
 from daemon.images.loading import Job
+from daemon.images.progress import Tell, to_nobody
 from daemon.images.records import LayerRecord
 from daemon.images.spool import Spool
 from daemon.journal import Held, Ledger, Transaction
@@ -100,7 +101,7 @@ class ImagesActor:
         self._open.discard(request)
 
     async def _load(self, command: Load) -> tuple[str, ...]:
-        async with self._job(command.archive) as job:
+        async with self._job(command.archive, command.tell) as job:
             brought = await job.load(command.archive.path, command.platform)
             await self.images.sync()
             await self.images.mailbox.ask(Record(brought, "load"))
@@ -126,12 +127,12 @@ class ImagesActor:
         return brought.record.id
 
     @contextlib.asynccontextmanager
-    async def _job(self, spool: Spool) -> AsyncGenerator[Job, None]:
+    async def _job(self, spool: Spool, tell: Tell = to_nobody) -> AsyncGenerator[Job, None]:
         spool.claim()
         reached("image-spooled")
         try:
             with self.images.content.lease() as lease:
-                yield Job(self.images.content, lease, self._known_layer)
+                yield Job(self.images.content, lease, self._known_layer, tell)
         finally:
             spool.discard()
 

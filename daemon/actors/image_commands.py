@@ -13,6 +13,7 @@ from daemon.images.importing import Import as Description
 from daemon.images.layerfile import WrittenLayer
 from daemon.images.loading import Brought
 from daemon.images.platforms import Platform
+from daemon.images.progress import Tell, to_nobody
 from daemon.images.references import Reference
 from daemon.images.spool import Spool
 
@@ -21,11 +22,13 @@ from daemon.images.spool import Spool
 class Load(Command[tuple[str, ...]]):
     """Bring in the archive at `archive`; answers what to tell the client, a line for each name.
 
-    The file is gone when the answer comes.  With `platform`, nothing for another one is brought in.
+    The file is gone when the answer comes.  With `platform`, nothing for another one is brought in.  `tell`
+    hears of each layer that is unpacked.
     """
 
     archive: Spool
     platform: Platform | None = None
+    tell: Tell = to_nobody
 
 
 @attrs.frozen

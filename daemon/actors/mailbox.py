@@ -14,8 +14,9 @@ at hand, and the requests that were taken and have no answer yet.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -44,6 +45,7 @@ class Promise(Generic[Answer]):
     abandoned: bool = attrs.field(default=False, init=False)
     _done: trio.Event = attrs.field(factory=trio.Event, init=False)
     _outcome: Outcome[Answer] | None = attrs.field(default=None, init=False)
+    _when_answered: Callable[[], None] | None = attrs.field(default=None, init=False)
 
     def answer(self, value: Answer) -> None:
         """Wake the asker with `value`."""
@@ -62,6 +64,22 @@ class Promise(Generic[Answer]):
         if self._outcome is None:
             self._outcome = outcome
             self._done.set()
+            if self._when_answered is not None:
+                self._when_answered()
+
+    def when_answered(self, call: Callable[[], None]) -> None:
+        """Have `call` called as soon as there is an answer, or a refusal; at once, if there is."""
+        self._when_answered = call
+        if self.answered:
+            call()
+
+    @contextlib.contextmanager
+    def awaited(self) -> Generator[Promise[Answer], None, None]:
+        """Count as somebody who waits for the answer until the block ends, whatever else is done in it."""
+        try:
+            yield self
+        finally:
+            self.abandoned = self.abandoned or not self.answered
 
     async def outcome(self) -> Answer:
         """Wait for the answer and return it, or raise it."""
@@ -133,9 +151,18 @@ class Mailbox:
             NotFound: the object is gone, and its actor with it.
 
         """
+        return await (await self.post(command)).outcome()
+
+    async def post(self, command: Command[Answer]) -> Request[Answer]:
+        """Have `command` carried out; return, as soon as the actor has taken it, what will be answered.
+
+        Raises:
+            NotFound: the object is gone, and its actor with it.
+
+        """
         request = Request(command)
         await self._put(request)
-        return await request.outcome()
+        return request
 
     async def tell(self, event: Event) -> None:
         """Report `event`; return once the actor has taken it.

@@ -21,13 +21,14 @@ from daemon.archives.sandbox import Extracted, Member
 from daemon.archives.supply import Known
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
-from daemon.images import digests, documents
+from daemon.images import digests, documents, progress
 from daemon.images.completing import complete
 from daemon.images.content import Content, Lease
 from daemon.images.documents import ImageDocument
 from daemon.images.layerfile import WrittenLayer
 from daemon.images.plan import PlannedImage, read_plan
 from daemon.images.platforms import Platform
+from daemon.images.progress import State, Tell
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
 from daemon.images.together import together
@@ -46,11 +47,12 @@ class Brought:
 
 @attrs.define(eq=False)
 class Job:
-    """One load or import; `known` finds a layer that a recorded image has."""
+    """One load or import; `known` finds a layer that a recorded image has, `tell` hears of others."""
 
     content: Content
     lease: Lease
     known: Callable[[str], LayerRecord | None]
+    tell: Tell = progress.to_nobody
     _unpacked: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
 
     async def load(self, archive: Path, platform: Platform | None = None) -> tuple[Brought, ...]:
@@ -144,8 +146,12 @@ class Job:
 
     async def _unpack(self, image: PlannedImage, place: int, chain_ids: Sequence[str]) -> LayerRecord:
         parent = chain_ids[place - 1] if place else None
-        accept = _expecting(image.document.diff_ids[place], place)
-        return await self._put(image.layers[place], chain_ids[place], parent, accept)
+        diff_id, member = image.document.diff_ids[place], image.layers[place]
+        tell = progress.of(self.tell, digests.short(diff_id))
+        tell(State(progress.LOADING, 0, member.size_bytes))
+        layer = await self._put(member, chain_ids[place], parent, _expecting(diff_id, place))
+        tell(State(progress.LOADING, member.size_bytes, member.size_bytes))
+        return layer
 
     async def _put(
         self, member: Member, chain_id: str, parent: str | None, accept: Callable[[Extracted], None]

@@ -1,4 +1,4 @@
-"""What a pull or a push says of itself while it runs, and how that reaches clients that read slowly.
+"""What a pull, a push or a load says of itself while it runs, and how that reaches clients that read slowly.
 
 Whoever moves images tells a `Tell` and goes on at once.  A client reads from a `Watch`, which keeps at most
 one message for each thing (a layer) and each state of it: what nobody has read yet is replaced by what came
@@ -27,6 +27,7 @@ ALREADY_EXISTS: Final = "Already exists"
 PUSHING: Final = "Pushing"
 PUSHED: Final = "Pushed"
 ALREADY_PUSHED: Final = "Layer already exists"
+LOADING: Final = "Loading layer"
 
 
 @attrs.frozen
@@ -53,6 +54,10 @@ class Message:
 
 Tell = Callable[[Message], None]
 TellState = Callable[[State], None]
+
+
+def to_nobody(_: Message) -> None:
+    """Tell nobody."""
 
 
 def say(tell: Tell, status: str, about: str = "") -> None:

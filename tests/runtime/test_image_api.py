@@ -6,6 +6,7 @@ import gzip
 from collections.abc import AsyncIterator
 from http.client import BAD_REQUEST, OK
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -28,11 +29,22 @@ async def docker(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Docker]
     nursery.cancel_scope.cancel()
 
 
-async def load(docker: Docker, archive: bytes) -> list[dict[str, str]]:
-    response = await docker.client.post("/images/load?quiet=1", data=archive)
+async def load(docker: Docker, archive: bytes, quiet: str = "1") -> list[dict[str, Any]]:
+    response = await docker.client.post(f"/images/load?quiet={quiet}", data=archive)
     assert (response.status_code, response.content_type) == (OK, "application/json")
     body = await response.get_data()
     return [orjson.loads(line) for line in body.split(b"\r\n") if line]
+
+
+async def test_the_layers_of_a_load_are_shown_to_who_wants_to_see_them(docker: Docker) -> None:
+    archive = tars.docker_archive([LAYER, tars.tar((member("b"), b"b"))], ["a:1"])
+    said = await load(docker, archive, quiet="0")
+    layer = digests.short(digests.of(LAYER))
+    counts = [line["progressDetail"] for line in said if line.get("id") == layer]
+    assert counts[-1] == {"current": len(LAYER), "total": len(LAYER)}
+    assert {line["status"] for line in said[:-1]} == {"Loading layer"}
+    assert said[-1] == {"stream": "Loaded image: a:1\n"}
+    assert await load(docker, archive, quiet="0") == said[-1:]  # there is nothing to unpack now
 
 
 async def test_saved_images_load_again(docker: Docker) -> None:

@@ -7,27 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator
 from typing import Final
 
 import attrs
-import orjson
 from quart import Blueprint, Response
 
 from daemon.actors.image_commands import Delete, Import, Load, NoteSaved, Prune, Tag
 from daemon.actors.images import Images
+from daemon.actors.mailbox import Promise
 from daemon.api import answers
-from daemon.api.app import engine
+from daemon.api.app import engine, until_the_conversation_ends
 from daemon.api.body import upload
-from daemon.api.docker import image_filters, image_manifests, image_views, platforms, registries
+from daemon.api.docker import (
+    image_filters,
+    image_manifests,
+    image_views,
+    platforms,
+    registries,
+    transfer_lines,
+)
 from daemon.api.docker.changes import changed
 from daemon.api.docker.image_filters import LIST_KEYS, PRUNE_KEYS
 from daemon.api.docker.pruning import tell_of_prune
 from daemon.api.query import filters, flag, text, texts
-from daemon.api.versions import api_version
+from daemon.api.versions import ApiVersion, api_version
 from daemon.errors import EngineError, Failed, InvalidParameter, NotImplementedHere
 from daemon.images import importing, references
 from daemon.images.platforms import host
+from daemon.images.progress import Watch, to_nobody
 from daemon.images.saving import Saved
 from daemon.images.spool import Spool, fill, new_spool
 from daemon.model import Config
@@ -127,13 +135,27 @@ async def prune() -> Response:
 @blueprint.post("/images/load")
 async def load() -> Response:
     """Bring in an archive; Docker reports even a broken one in the stream, under status 200."""
-    platform = platforms.chosen("platform", PLATFORM_SINCE)
-    async with _spooled() as spool:
-        try:
-            lines = await images().mailbox.ask(Load(spool, platform))
-        except (InvalidParameter, Failed) as error:
-            return _messages(_error(error))
-    return _messages(*({"stream": f"{line}\n"} for line in lines))
+    platform, watch = platforms.chosen("platform", PLATFORM_SINCE), Watch()
+    spool = until_the_conversation_ends(_kept())
+    await _receive(spool)
+    tell = to_nobody if flag("quiet", default=True) else watch.tell
+    loading = await images().mailbox.post(Load(spool, platform, tell))
+    until_the_conversation_ends(loading.awaited())
+    loading.when_answered(watch.end)
+    return answers.stream(_loaded(loading, watch, api_version()), answers.JSON)
+
+
+async def _loaded(
+    loading: Promise[tuple[str, ...]], watch: Watch, version: ApiVersion
+) -> AsyncGenerator[bytes, None]:
+    """Yield a line for all that `watch` shows, and what has come of it."""
+    try:
+        while (message := await watch.next()) is not None:
+            yield transfer_lines.line(transfer_lines.document(message, version))
+        for line in await loading.outcome():
+            yield transfer_lines.line({"stream": f"{line}\n"})
+    except EngineError as error:
+        yield transfer_lines.line(transfer_lines.failure(error))
 
 
 @blueprint.post("/images/create")
@@ -147,9 +169,10 @@ async def create() -> Response:
     name = references.for_tagging(text("repo"), text("tag")) if text("repo") else None
     platform = registries.wanted_platform() or host()
     description = importing.Import(changed(Config()), text("message"), time.time_ns(), platform)
-    async with _spooled() as spool:
+    with _kept() as spool:
+        await _receive(spool)
         image_id = await images().mailbox.ask(Import(spool, description, name))
-    return _messages({"status": image_id})
+    return answers.json(transfer_lines.line({"status": image_id}))
 
 
 @blueprint.get("/images/get")
@@ -183,24 +206,24 @@ def _chosen(name: str) -> list[Saved]:
     return [Saved(one.image.record, (one.tag,) if one.tag else ()) for one in found]
 
 
-@contextlib.asynccontextmanager
-async def _spooled() -> AsyncGenerator[Spool, None]:
-    """Receive the request's body into a file, which is gone when the block ends."""
+@contextlib.contextmanager
+def _kept() -> Generator[Spool, None, None]:
+    """Lend a place for an upload, which is gone when the block ends unless somebody has claimed it."""
     spool = new_spool(images().spool_directory)
     try:
-        try:
-            await fill(spool, upload())
-        except OSError as error:
-            raise Failed(f"cannot store the upload: {error}") from error
         yield spool
     finally:
         spool.discard_unclaimed()
 
 
-def _messages(*messages: Mapping[str, object]) -> Response:
-    """Answer with a stream of messages that is complete already."""
-    return answers.json(b"".join(orjson.dumps(message) + b"\r\n" for message in messages))
+async def _receive(spool: Spool) -> None:
+    """Receive the request's body.
 
+    Raises:
+        Failed: the disk is full.
 
-def _error(error: EngineError) -> dict[str, object]:
-    return {"errorDetail": {"message": str(error)}, "error": str(error)}
+    """
+    try:
+        await fill(spool, upload())
+    except OSError as error:
+        raise Failed(f"cannot store the upload: {error}") from error

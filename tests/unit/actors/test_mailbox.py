@@ -153,3 +153,27 @@ async def test_requests_without_an_answer_can_be_seen_oldest_first(nursery: trio
     assert mailbox.unanswered == requests[1:]
     requests[1].answer(4)
     assert mailbox.unanswered == []
+
+
+async def test_who_posts_may_do_other_things_until_the_answer_is_there(nursery: trio.Nursery) -> None:
+    mailbox, told = Mailbox("actor"), list[str]()
+    nursery.start_soon(taken, mailbox)
+    posted = await mailbox.post(Double(1))
+    posted.when_answered(lambda: told.append("early"))
+    assert told == []
+    with posted.awaited():
+        posted.answer(2)
+        assert told == ["early"]
+    assert await posted.outcome() == 2
+    posted.when_answered(lambda: told.append("late"))
+    assert told == ["early", "late"]
+    assert not posted.withdrawn
+
+
+async def test_what_was_posted_is_withdrawn_with_whoever_waits_for_it(nursery: trio.Nursery) -> None:
+    mailbox = Mailbox("actor")
+    nursery.start_soon(taken, mailbox)
+    posted = await mailbox.post(Double(1))
+    with posted.awaited():
+        assert not posted.withdrawn
+    assert posted.withdrawn
