@@ -35,12 +35,16 @@ class OverlayFiles:
     _chains: dict[str, list[str]] = attrs.field(factory=dict, init=False)
 
     def prepare(self) -> None:
-        """Make what is missing."""
+        """Make what is missing, and forget the parents of layers that a crash kept from being made."""
         for name in DIRECTORIES:
             (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         if (staging := self.root / "staging").exists():  # of an earlier version
             trees.delete_tree(staging)
             trees.empty(self.root / "trash")
+
+        parents, layers = (frozenset(os.listdir(self.root / name)) for name in ("parents", "layers"))
+        for orphan in parents - layers:
+            (self.root / "parents" / orphan).unlink()
 
     def inventory(self) -> Inventory:
         """Return what there is."""

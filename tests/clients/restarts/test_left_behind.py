@@ -53,6 +53,12 @@ class Debris:
         subprocess.run(["mount", "-t", "tmpfs", "none", str(merged)], check=True)
         return merged.parent
 
+    def parent(self, suffix: str) -> Path:
+        """Make the note of what a layer stands on, before there is the layer."""
+        file = self.site.root / "data" / "overlay" / "parents" / f"{self.id}{suffix}"
+        file.touch()
+        return file
+
     def spool(self) -> Path:
         file = self.site.root / "data" / "spool" / self.id
         file.touch()
@@ -70,6 +76,8 @@ KINDS: Final[Mapping[str, Callable[[Debris], Path]]] = MappingProxyType(
         "an exec session": lambda debris: debris.directory("exec", "execs", debris.id),
         "a container's files": lambda debris: debris.directory("data", "containers", debris.id),
         "half a layer": lambda debris: debris.directory("data", "overlay", "staging", debris.id),
+        "the parent of no layer": lambda debris: debris.parent(""),
+        "half of such a note": lambda debris: debris.parent(".new"),
         "a layer": lambda debris: debris.directory("data", "overlay", "layers", debris.id),
     }
 )
