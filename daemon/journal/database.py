@@ -5,6 +5,10 @@ journal is begun, because an engine that runs with adopted containers is worth m
 refuses to start.  A file that is merely out of reach (permissions, disk trouble, written by a newer
 engine, in use) is left alone and reported instead: nothing is wrong with what it holds.
 
+A file that is empty or gone is a new journal only where there has never been one.  Elsewhere it is the worst
+damage of all: an engine that took it for a new one would clear away every image and stopped container that
+it knows nothing of.  So the file beside it, which is the lock, says that the journal has been begun.
+
 The number that a replacement's events start from is taken from the clock, so that none is ever used
 twice: a reader who remembers the old file is told of a gap and not given other events in its place.
 """
@@ -28,6 +32,7 @@ from daemon.journal.migrations import STEPS, VERSION, migrate
 PADDING_PIECES: Final = 8
 PADDING_PIECE_BYTES: Final = 1_000_000  # together, twice what is written between two checkpoints
 SPILL_PAGES: Final = 10
+BEGUN: Final = b"The journal beside this file has been begun.\n"
 
 # What SQLite says when the bytes are wrong, not when they are out of reach.
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -102,11 +107,15 @@ def open_database(path: Path, now_ns: Callable[[], int] = time.time_ns) -> Datab
 
 
 def _open_or_replace(path: Path, lock: int, now_ns: Callable[[], int]) -> Database:
+    aside = None
     try:
-        return Database(path, _open(path, sequence=0), None, lock)
+        connection = _open(path, sequence=0, may_be_new=not os.fstat(lock).st_size)
     except Damaged:
         aside = _set_aside(path, now_ns() // 1_000_000_000)
-        return Database(path, _open(path, sequence=now_ns() // 1_000_000), aside, lock)
+        connection = _open(path, sequence=now_ns() // 1_000_000, may_be_new=True)
+    with contextlib.suppress(OSError):  # the disk is full: the next start will say it
+        os.pwrite(lock, BEGUN, 0)
+    return Database(path, connection, aside, lock)
 
 
 def _lock(path: Path) -> int:
@@ -131,11 +140,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
-def _open(path: Path, sequence: int) -> sqlite3.Connection:
+def _open(path: Path, sequence: int, *, may_be_new: bool) -> sqlite3.Connection:
     path.touch(mode=0o600)  # before SQLite makes it: environments and labels are in the records
     connection = _connect(path, "rw")
     try:
-        _prepare(connection, path, sequence)
+        if may_be_new or _has_tables(connection):
+            _prepare(connection, path, sequence)
+        else:
+            raise Damaged("it is empty")
     except sqlite3.DatabaseError as error:
         connection.close()
         # The low byte is the primary code; corruption has several extended ones.
@@ -154,7 +166,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, sequence: int) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the moment
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if not _has_tables(connection):
         _begin(connection, sequence)
     version = _version(connection, path)
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]  # 40 ms for 100 000 events
@@ -163,6 +175,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, sequence: int) -> None:
     if version != VERSION:
         migrate(connection, version)
     _lengthen_log(connection)
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
 
 def _lengthen_log(connection: sqlite3.Connection) -> None:

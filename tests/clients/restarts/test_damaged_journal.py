@@ -35,10 +35,13 @@ def set_aside(site: Site) -> list[Path]:
     return sorted((site.root / "data" / "damaged").glob("*"))
 
 
-def lose_journal(site: Site) -> None:
-    """Have the engine crash, and the next one find something else where its journal was."""
+def lose_journal(site: Site, instead: bytes | None = b"no journal" * 1000) -> None:
+    """Have the engine crash, and the next one find something else, or nothing, where its journal was."""
     site.engine.kill()
-    journal(site).write_bytes(b"no journal" * 1000)
+    if instead is None:
+        journal(site).unlink()
+    else:
+        journal(site).write_bytes(instead)
 
 
 def damage(site: Site, kind: str, record_id: str, body: bytes) -> None:
@@ -159,11 +162,12 @@ def test_what_had_ended_comes_back_with_its_exit_code_until_a_reboot(site: Site,
     site.docker("rm", ended)
 
 
-def test_images_are_found_again_and_only_their_names_are_lost(site: Site) -> None:
+@pytest.mark.parametrize("instead", [b"no journal", b"", None])
+def test_images_are_found_again_and_only_their_names_are_lost(site: Site, instead: bytes | None) -> None:
     site.start()
     container = site.docker.sleeper()
     before = site.docker.inspect("busybox")
-    lose_journal(site)
+    lose_journal(site, instead)
     site.start()
     assert site.docker("images", "--quiet", "--no-trunc").lines == [before["Id"]]
     assert "image found again" in site.engine.log

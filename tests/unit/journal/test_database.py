@@ -9,6 +9,7 @@ import pytest
 
 from daemon.errors import Failed
 from daemon.journal import EventDraft, Gap, Record, Transaction, open_journal
+from daemon.journal.database import open_database
 
 STARTED = Transaction(events=(EventDraft("container", "start", "1"),))
 
@@ -90,6 +91,24 @@ async def test_an_empty_file_is_a_new_journal(tmp_path: Path) -> None:
     (tmp_path / "journal.db").touch()
     async with open_journal(tmp_path / "journal.db") as journal:
         assert (journal.set_aside, journal.events.last_seq) == (None, 0)
+
+
+@pytest.mark.parametrize("loss", ["gone", "empty", "without its log"])
+async def test_a_journal_that_was_there_and_is_empty_is_damaged(loss: str, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    database = open_database(path)
+    header = path.read_bytes()  # all else is in the log until that is folded into the file
+    database.close()
+    if loss == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(header if loss == "without its log" else b"")
+    again = open_database(path, now_ns=lambda: 7_000_000_000)
+    assert again.set_aside == tmp_path / "journal.db.damaged-7"
+    again.close()
+    third = open_database(path)
+    assert third.set_aside is None
+    third.close()
 
 
 @pytest.mark.parametrize("path", ["missing/journal.db", "folder"])
