@@ -149,7 +149,8 @@ async def test_a_reader_that_stops_costs_nobody_a_byte(create: Create) -> None:
             stalled_bytes = container.log.stat().st_size
             client.reads.set()
         connection.close()
-        assert stalled_bytes < 2_000_000
+        # What the kernel's and our buffers hold is in the log already, with some 50 bytes before each line.
+        assert stalled_bytes < container.log.stat().st_size / 3
         assert client.sent == b"0123456\n" * 250_000
 
 
