@@ -148,11 +148,27 @@ def _listen(url: str, settings: Settings, sockets: ExitStack) -> AnyListener:
             path.parent.mkdir(parents=True, exist_ok=True)
             return sockets.enter_context(unix_listener(path, SOCKET_MODE, _docker_group()))
         if parts.scheme == "fd":
-            return inherited_listener(FIRST_INHERITED_FD)
+            return _inherited(FIRST_INHERITED_FD)
         if parts.scheme == "tcp":
             listener = tcp_listener(parts.hostname or "127.0.0.1", parts.port or TCP_PORT)
             return _secured(listener, settings)
     raise CannotStart(f"{url}: expected unix://PATH, tcp://HOST:PORT or fd://")
+
+
+def _inherited(fd: int) -> trio.SocketListener:
+    """Listen at the socket that systemd has opened.
+
+    Raises:
+        CannotStart: it has opened none.
+
+    """
+    try:
+        return inherited_listener(fd)
+    except (OSError, ValueError) as error:
+        raise CannotStart(
+            f"fd://: descriptor {fd} is no listening socket: start the engine by its socket unit "
+            "(longshore.socket), or listen at unix://PATH"
+        ) from error
 
 
 def _secured(listener: trio.SocketListener, settings: Settings) -> AnyListener:

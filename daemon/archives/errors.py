@@ -32,6 +32,12 @@ class Unconfined(Exception):
     """The host does not let this process be confined."""
 
 
+def _said(error: OSError) -> str:
+    """Return what the kernel said and of which file, as people write it: names are bytes here, or numbers."""
+    names = (name for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
+    return ": ".join((error.strerror or str(error), *map(os.fsdecode, names)))
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a child's `main`; whatever a hostile archive sets off ends as one line, never as a traceback."""
     line, status = "", 0
@@ -43,7 +49,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except Unconfined as error:
         line, status = f"{error}", HOST_AT_FAULT
     except OSError as error:
-        line, status = f"{error}", HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT
+        line, status = _said(error), HOST_AT_FAULT if error.errno in _OF_THE_HOST else ARCHIVE_AT_FAULT
     except Exception as error:
         line, status = f"{type(error).__name__}: {error}", ARCHIVE_AT_FAULT
     sys.stderr.write(line)
