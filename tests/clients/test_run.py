@@ -180,6 +180,12 @@ def test_host_name_and_files_are_the_containers_own(docker: Docker) -> None:
     assert result.lines[:3] == ["myhost", "myhost", "1"]
 
 
+def test_programs_find_out_that_they_are_in_a_container(docker: Docker, runtime: str) -> None:
+    container = docker.detached(runtime, "busybox", "test", "-f", "/.dockerenv")
+    assert docker("wait", container).out == "0\n"
+    assert docker("diff", container).out == ""
+
+
 def test_network_none_has_only_loopback(docker: Docker) -> None:
     assert docker.run("--network", "none", "busybox", "ls", "/sys/class/net").out.split() == ["lo"]
 

@@ -1,8 +1,8 @@
 """What a container has changed, without what was made for it.
 
 A runtime makes a place in the root filesystem for each mount.  Those of the engine's own mounts say nothing
-of the container: dockerd makes them in a layer of their own, below what it compares.  They are empty; whoever
-puts something there has changed the container.
+of the container, nor does the marker: dockerd makes them in a layer of their own, below what it compares.
+They are empty; whoever puts something there has changed the container.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import trio
 
 from daemon.archives.changes import Change, Kind
 from daemon.graphdrivers.base import GraphDriver
+from daemon.runtimes import marker
 from daemon.runtimes.inroot import open_in_root
 
-PLACES: Final = frozenset({"/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts"})
+PLACES: Final = frozenset(
+    {"/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", f"/{marker.NAME}"}
+)
 
 
 def visible(changes: Sequence[Change], is_empty: Callable[[str], bool]) -> tuple[Change, ...]:
