@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -127,8 +128,12 @@ def podman(lab: Lab) -> Generator[ApiEngine, None, None]:
 
 
 def required(what: str, binary: str) -> str:
-    """Return the path of a program that an engine cannot do without."""
-    if (found := shutil.which(binary)) is None:
+    """Return the path of a program that an engine cannot do without.
+
+    It may lie beside this interpreter, where `scripts/setup --test` puts some.
+    """
+    path = f"{os.environ.get('PATH', os.defpath)}:{Path(sys.executable).parent}"
+    if (found := shutil.which(binary, path=path)) is None:
         raise Missing(f"{what} is not installed")
     return found
 

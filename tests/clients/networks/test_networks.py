@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.cli import Docker
 from tests.clients.engine import until
+from tests.clients.http_api import Api
 from tests.clients.networks.hosts import OUTSIDE, Hosts
 from tests.clients.networks.servers import (
     address,
@@ -169,11 +170,17 @@ def test_the_way_out_and_published_ports_move_with_the_last_network(docker: Dock
     assert hosts.elements() == 0
 
 
-def test_a_container_is_created_in_several_networks(docker: Docker) -> None:
+def test_a_container_is_created_in_several_networks(docker: Docker, api: Api) -> None:
+    """Docker's CLI asks for that since 25, and Debian's is older."""
     for name, subnet in (("red", "10.78.0.0/24"), ("blue", "10.79.0.0/24")):
         docker("network", "create", "--subnet", subnet, name)
-    both = ("--network", "red", "--network", "blue")
-    container = docker("create", *both, "busybox", "sleep", "100").out.strip()
+    wanted = {
+        "Image": "busybox",
+        "Cmd": ["sleep", "100"],
+        "HostConfig": {"NetworkMode": "red"},
+        "NetworkingConfig": {"EndpointsConfig": {"red": {}, "blue": {}}},
+    }
+    container = api("POST", "/v1.44/containers/create", wanted).document["Id"]
     docker("start", container)
     assert sorted(settings(docker, container)["Networks"]) == ["blue", "red"]
     assert routes(docker, container)[0].startswith("default via 10.79.0.1")  # of equals, the first by name
