@@ -31,6 +31,7 @@ from daemon.images.platforms import Platform
 from daemon.images.progress import State, Tell
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
+from daemon.images.spool import Spool
 from daemon.images.together import together
 
 UNPACKED_AT_ONCE: Final = max(2, os.cpu_count() or 1)  # by one job: a child keeps a core busy, and the disk
@@ -55,15 +56,19 @@ class Job:
     tell: Tell = progress.to_nobody
     _unpacked: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
 
-    async def load(self, archive: Path, platform: Platform | None = None) -> tuple[Brought, ...]:
+    async def load(self, archive: Spool, platform: Platform | None = None) -> tuple[Brought, ...]:
         """Bring in all images of an archive, of several for one image that for `platform`.
+
+        The archive is deleted once it has been taken apart: what is not on disk by then never gets there.
 
         Raises:
             InvalidParameter: the archive is broken, or lies about what it holds.
 
         """
         with self.content.blobs.staging() as directory:
-            plan = await read_plan(await sandbox.split(archive, directory), platform)
+            parts = await sandbox.split(archive.path, directory)
+            await trio.to_thread.run_sync(archive.discard)
+            plan = await read_plan(parts, platform)
             return tuple([await self._bring(image) for image in plan])
 
     async def import_tar(self, tar: Path, describe: Callable[[str], Mapping[str, Any]]) -> Brought:
