@@ -30,6 +30,7 @@ _PIVOT_ROOT: Final = {"x86_64": 155, "armv7l": 218, "ppc64le": 203, "s390x": 217
 _OPEN_TREE: Final = ctypes.c_long(428)  # like all later ones it has the same number on every architecture
 _MOUNT_SETATTR: Final = ctypes.c_long(442)
 _OPEN_TREE_CLONE: Final = 1
+_SYNC_FILE_RANGE_WRITE: Final = 2
 _AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000
 _AT_RECURSIVE: Final = 0x8000
@@ -126,6 +127,21 @@ def sync_filesystem(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _check(_LIBC.syncfs(descriptor), directory)
+    finally:
+        os.close(descriptor)
+
+
+def begin_writing_out(file: Path) -> None:
+    """Have the kernel begin to write a file's content to disk; nothing is promised by that.
+
+    Raises:
+        OSError: the kernel refused.
+
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        everything = ctypes.c_int64(0), ctypes.c_int64(0)
+        _check(_LIBC.sync_file_range(descriptor, *everything, _SYNC_FILE_RANGE_WRITE), file)
     finally:
         os.close(descriptor)
 

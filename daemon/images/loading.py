@@ -17,7 +17,7 @@ import orjson
 import trio
 
 from daemon.archives import sandbox
-from daemon.archives.sandbox import Extracted, Member
+from daemon.archives.sandbox import Archive, Extracted, Member
 from daemon.archives.supply import Known
 from daemon.errors import InvalidParameter
 from daemon.failpoints import reached
@@ -33,6 +33,7 @@ from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
 from daemon.images.spool import Spool
 from daemon.images.together import together
+from daemon.syscalls import begin_writing_out
 
 UNPACKED_AT_ONCE: Final = max(2, os.cpu_count() or 1)  # by one job: a child keeps a core busy, and the disk
 
@@ -67,7 +68,7 @@ class Job:
         """
         with self.content.blobs.staging() as directory:
             parts = await sandbox.split(archive.path, directory)
-            await trio.to_thread.run_sync(archive.discard)
+            await trio.to_thread.run_sync(_hand_over, archive, parts)
             plan = await read_plan(parts, platform)
             return tuple([await self._bring(image) for image in plan])
 
@@ -194,6 +195,13 @@ def _expecting(diff_id: str, position: int) -> Callable[[Extracted], None]:
             )
 
     return accept
+
+
+def _hand_over(archive: Spool, parts: Archive) -> None:
+    """Leave the disk what is to stay on it, which it can be writing while layers are unpacked."""
+    archive.discard()
+    for member in parts.members.values():
+        begin_writing_out(member.path)
 
 
 def _measure(file: Path) -> tuple[str, int]:
