@@ -97,6 +97,15 @@ async def test_a_docker_archive_is_loaded(store: Store, compress: Callable[[byte
     assert list((store.root / "tmp").iterdir()) == []
 
 
+async def test_an_archive_is_gone_before_its_layers_are_unpacked(store: Store) -> None:
+    """Or else the sync that ends a load would have to write it to disk."""
+    spool = new_spool(store.images.spool_directory)
+    await fill(spool, _pieces(tars.docker_archive([BASE, TOP], ["box:1"])))
+    there: list[bool] = []
+    await store.images.mailbox.ask(Load(spool, tell=lambda *_: there.append(spool.path.exists())))
+    assert set(there) == {False}
+
+
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
 async def test_a_layout_is_loaded_and_its_blobs_kept_as_they_came(
     store: Store, compress: Callable[[bytes], bytes]

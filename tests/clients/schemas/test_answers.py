@@ -158,8 +158,8 @@ def test_the_engine(checked: Checked, running: str) -> None:
     checked("GET", "/system/df")
     checked("GET", "/volumes")
     checked("GET", "/plugins")
-    checked("GET", "/events", since=1, until=int(time.time()))
-    assert checked.seen > 6 + len(("create", "start")), "the events are among what was seen"
+    soon = int(time.time()) + 1  # what has just happened is before that
+    assert checked("GET", "/events", since=1, until=soon)["Type"], "the first of them"
 
 
 @pytest.mark.parametrize(
