@@ -33,7 +33,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory, hosts: Hosts) -> Iterator[E
         import_busybox(cli)
         yield engine
         ids = cli.ids_ever()
-        left = [*sorted(hosts.links() - before - {"longshore0"}), *map(str, (root / "exec/netns").iterdir())]
+        left = [
+            *sorted(hosts.links_beside(before | {"longshore0"})),
+            *map(str, (root / "exec/netns").iterdir()),
+        ]
         published = hosts.elements()
     left += leftovers_when_settled(root, ids)
     tracebacks = [line for line in engine.log.splitlines() if "Traceback" in line]
@@ -44,12 +47,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory, hosts: Hosts) -> Iterator[E
 
 
 @pytest.fixture
-def docker(engine: Engine) -> Iterator[Docker]:
-    """The CLI, and an engine without containers and networks for the next test."""
+def docker(engine: Engine, hosts: Hosts) -> Iterator[Docker]:
+    """The CLI, and an engine without containers, networks and links for the next test."""
     cli = connect(engine.url, engine.root / "home")
+    before = hosts.links() | {"longshore0"}
     yield cli
     cli.remove_all()
     cli("network", "prune", "--force")
+    assert not hosts.links_beside(before)
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,14 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
 
-from tests.clients.engine import entering
+from tests.clients.engine import START_SECONDS, entering
 
 HOST: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
 OUTSIDE: Final = {4: "192.0.2.2", 6: "2001:db8::2"}
@@ -71,6 +72,13 @@ class Hosts:
     def links(self) -> set[str]:
         """Return the names of the links of the engine's host."""
         return {link["ifname"] for link in self._json("ip", "-j", "link")}
+
+    def links_beside(self, expected: Collection[str]) -> set[str]:
+        """Return what there is beside these links when the kernel, which removes links late, has settled."""
+        deadline = time.monotonic() + START_SECONDS
+        while (found := self.links() - set(expected)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return found
 
     def tables(self) -> list[str]:
         """Return the firewall's tables on the engine's host."""

@@ -53,7 +53,10 @@ def _clear_up(site: Site, hosts: Hosts, before: set[str]) -> None:
     site.docker.remove_all()
     site.docker("network", "prune", "--force")
     ids = site.docker.ids_ever()
-    left = [*sorted(hosts.links() - before - {"longshore0"}), *map(str, (site.root / "exec/netns").iterdir())]
+    left = [
+        *sorted(hosts.links_beside(before | {"longshore0"})),
+        *map(str, (site.root / "exec/netns").iterdir()),
+    ]
     published = hosts.elements()
     site.engine.stop()
     left += leftovers_when_settled(site.root, ids)
