@@ -101,8 +101,8 @@ class ImagesActor:
         self._open.discard(request)
 
     async def _load(self, command: Load) -> tuple[str, ...]:
-        async with self._job(command.archive, command.tell) as job:
-            brought = await job.load(command.archive, command.platform)
+        async with self._job(command.spool, command.tell) as job:
+            brought = await job.load(command.parts, command.platform)
             await self.images.sync()
             await self.images.mailbox.ask(Record(brought, "load"))
         return tuple(line for image in brought for line in _lines(image.record.id, image.tags))

@@ -8,6 +8,7 @@ import attrs
 
 from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.mailbox import Command
+from daemon.archives.sandbox import Archive
 from daemon.images.committing import Description as CommitDescription
 from daemon.images.importing import Import as Description
 from daemon.images.layerfile import WrittenLayer
@@ -20,13 +21,14 @@ from daemon.images.spool import Spool
 
 @attrs.frozen
 class Load(Command[tuple[str, ...]]):
-    """Bring in the archive at `archive`; answers what to tell the client, a line for each name.
+    """Bring in the archive whose files `parts` are; answers what to tell the client, a line for each name.
 
-    The file is gone when the answer comes.  With `platform`, nothing for another one is brought in.  `tell`
-    hears of each layer that is unpacked.
+    The files, in `spool`, are gone when the answer comes.  With `platform`, nothing for another one is
+    brought in.  `tell` hears of each layer that is unpacked.
     """
 
-    archive: Spool
+    spool: Spool
+    parts: Archive
     platform: Platform | None = None
     tell: Tell = to_nobody
 

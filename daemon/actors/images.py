@@ -6,6 +6,7 @@ Reads go to the catalog, which is one frozen value; changes are commands to the 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ from daemon.images import documents, references, saving
 from daemon.images.blobs import PARTIAL_DAYS
 from daemon.images.content import Content
 from daemon.images.records import IMAGE_KIND, ImageRecord, LayerRecord
+from daemon.images.spool import Spool
 from daemon.journal import Record
 from daemon.syscalls import sync_filesystem
 from daemon.wire import parse_record
@@ -85,6 +87,10 @@ class Images:
         """
         return self.catalog.current.find(reference).image
 
+    def new_spool(self) -> Spool:
+        """Return a place for what a client sends, where there is nothing yet."""
+        return Spool(self.spool_directory / secrets.token_hex(16), self.content.throw_away)
+
     async def save(self, images: Iterable[saving.Saved]) -> AsyncGenerator[bytes, None]:
         """Yield a tar of `images`, which stay whole until it has ended even if they are deleted."""
         wanted = tuple(images)
@@ -135,7 +141,7 @@ class Images:
         self.content.blobs.open()
         self.spool_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for spool in self.spool_directory.iterdir():
-            spool.unlink()
+            self.content.blobs.throw_away(spool)
 
     def _report_missing(self) -> None:
         for image in self:

@@ -15,7 +15,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -73,15 +73,10 @@ class BlobStore:
         else:
             os.rename(file, self.path(digest))
 
-    @contextlib.contextmanager
-    def staging(self) -> Generator[Path, None, None]:
-        """Lend an empty directory on the store's file system; what is left in it goes to the trash."""
-        directory = self.root / "tmp" / secrets.token_hex(8)
-        directory.mkdir()
-        try:
-            yield directory
-        finally:
-            os.rename(directory, self.trash / secrets.token_hex(8))
+    def throw_away(self, path: Path) -> None:
+        """Put a file or directory of this file system into the trash; that there is none is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, self.trash / secrets.token_hex(8))
 
     def discard(self, digest: str) -> None:
         """Take a blob out of the store; its disk space is given back by emptying the trash."""
@@ -124,8 +119,7 @@ class BlobStore:
     def drop_partials_of(self, blobs: Iterable[str]) -> None:
         """Discard what has come of these blobs."""
         for digest in blobs:
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self.partial(digest), self.trash / secrets.token_hex(8))
+            self.throw_away(self.partial(digest))
 
     async def read(self, digest: str) -> bytes:
         """Return a small blob whole."""

@@ -135,6 +135,11 @@ class Content:
         self.discarded.set()
         return dropped_bytes
 
+    def throw_away(self, path: Path) -> None:
+        """Have a file or directory of the blobs' file system deleted; that there is none is fine."""
+        self.blobs.throw_away(path)
+        self.discarded.set()
+
     def _arriving(self) -> set[str]:
         return {digest for lease in self._leases for digest in lease.fetched}
 

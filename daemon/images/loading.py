@@ -31,7 +31,6 @@ from daemon.images.platforms import Platform
 from daemon.images.progress import State, Tell
 from daemon.images.records import ImageRecord, LayerRecord
 from daemon.images.references import Reference
-from daemon.images.spool import Spool
 from daemon.images.together import together
 from daemon.syscalls import begin_writing_out
 
@@ -57,20 +56,16 @@ class Job:
     tell: Tell = progress.to_nobody
     _unpacked: dict[str, LayerRecord] = attrs.field(factory=dict, init=False)
 
-    async def load(self, archive: Spool, platform: Platform | None = None) -> tuple[Brought, ...]:
+    async def load(self, parts: Archive, platform: Platform | None = None) -> tuple[Brought, ...]:
         """Bring in all images of an archive, of several for one image that for `platform`.
-
-        The archive is deleted once it has been taken apart: what is not on disk by then never gets there.
 
         Raises:
             InvalidParameter: the archive is broken, or lies about what it holds.
 
         """
-        with self.content.blobs.staging() as directory:
-            parts = await sandbox.split(archive.path, directory)
-            await trio.to_thread.run_sync(_hand_over, archive, parts)
-            plan = await read_plan(parts, platform)
-            return tuple([await self._bring(image) for image in plan])
+        await trio.to_thread.run_sync(_begin_writing_out, parts)
+        plan = await read_plan(parts, platform)
+        return tuple([await self._bring(image) for image in plan])
 
     async def import_tar(self, tar: Path, describe: Callable[[str], Mapping[str, Any]]) -> Brought:
         """Make a file system tar the only layer of a new image; `describe` makes the config for its diff ID.
@@ -197,9 +192,8 @@ def _expecting(diff_id: str, position: int) -> Callable[[Extracted], None]:
     return accept
 
 
-def _hand_over(archive: Spool, parts: Archive) -> None:
-    """Leave the disk what is to stay on it, which it can be writing while layers are unpacked."""
-    archive.discard()
+def _begin_writing_out(parts: Archive) -> None:
+    """Let the disk have what is to stay on it, which it can be writing while layers are unpacked."""
     for member in parts.members.values():
         begin_writing_out(member.path)
 

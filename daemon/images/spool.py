@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
 import trio
 
+from daemon.archives import sandbox
+from daemon.archives.sandbox import Archive
+
 
 @attrs.define(eq=False)
 class Spool:
-    """A file that belongs to whoever receives it, until an actor claims it and deletes it itself.
+    """A file or directory that belongs to whoever receives it, until an actor claims it and discards it.
 
-    Only so can both be cancelled at any moment without the file staying behind, or vanishing
-    under a job that is still reading it.
+    Only so can both be cancelled at any moment without it staying behind, or vanishing under a job that is
+    still reading it.  `throw_away` has it deleted.
     """
 
     path: Path
+    _throw_away: Callable[[Path], None]
     claimed: bool = attrs.field(default=False, init=False)
 
     def claim(self) -> None:
-        """Make the file the caller's."""
+        """Make it the caller's."""
         self.claimed = True
 
     def discard(self) -> None:
-        """Delete the file."""
-        self.path.unlink(missing_ok=True)
+        """Throw it away, or what is left of it."""
+        self._throw_away(self.path)
 
     def discard_unclaimed(self) -> None:
-        """Delete the file unless someone has claimed it."""
+        """Throw it away unless someone has claimed it."""
         if not self.claimed:
             self.discard()
 
 
-def new_spool(directory: Path) -> Spool:
-    """Return a spool that has no file yet."""
-    return Spool(directory / secrets.token_hex(16))
-
-
 async def fill(spool: Spool, chunks: AsyncIterator[bytes]) -> None:
-    """Write all of `chunks`; asks for the next one only when the last one is written.
+    """Write all of `chunks` to a file; asks for the next one only when the last one is written.
 
     Raises:
         OSError: the disk is full.
@@ -50,3 +48,15 @@ async def fill(spool: Spool, chunks: AsyncIterator[bytes]) -> None:
     async with await trio.open_file(spool.path, "xb", buffering=0) as file:
         async for chunk in chunks:
             await file.write(chunk)
+
+
+async def take_apart(spool: Spool, chunks: AsyncIterator[bytes]) -> Archive:
+    """Make a directory of the files of an image archive while it arrives, so that it is never on disk itself.
+
+    Raises:
+        InvalidParameter: it is not a tar, or a broken one; not all of it has been asked for then.
+        Failed: the disk is full, or broken.
+
+    """
+    await trio.to_thread.run_sync(spool.path.mkdir, 0o700)
+    return await sandbox.split(chunks, spool.path)

@@ -6,7 +6,8 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import attrs
@@ -28,7 +29,7 @@ from daemon.images.changes import apply_changes
 from daemon.images.content import Content
 from daemon.images.platforms import Platform
 from daemon.images.saving import Saved
-from daemon.images.spool import fill, new_spool
+from daemon.images.spool import fill, take_apart
 from daemon.model import Config
 from tests.unit.fakes import FakeLedger
 from tests.unit.graphdrivers.fakes import opened
@@ -49,9 +50,12 @@ class Store:
     ledger: FakeLedger
 
     async def load(self, archive: bytes) -> tuple[str, ...]:
-        spool = new_spool(self.images.spool_directory)
-        await fill(spool, _pieces(archive))
-        return await self.images.mailbox.ask(Load(spool))
+        spool = self.images.new_spool()
+        try:
+            parts = await take_apart(spool, _pieces(archive))
+            return await self.images.mailbox.ask(Load(spool, parts))
+        finally:
+            spool.discard_unclaimed()
 
     async def save(self, reference: str) -> bytes:
         image = self.images.resolve(reference)
@@ -97,13 +101,24 @@ async def test_a_docker_archive_is_loaded(store: Store, compress: Callable[[byte
     assert list((store.root / "tmp").iterdir()) == []
 
 
-async def test_an_archive_is_gone_before_its_layers_are_unpacked(store: Store) -> None:
-    """Or else the sync that ends a load would have to write it to disk."""
-    spool = new_spool(store.images.spool_directory)
-    await fill(spool, _pieces(tars.docker_archive([BASE, TOP], ["box:1"])))
-    there: list[bool] = []
-    await store.images.mailbox.ask(Load(spool, tell=lambda *_: there.append(spool.path.exists())))
-    assert set(there) == {False}
+async def test_a_broken_archive_is_given_up_before_all_of_it_is_there(store: Store) -> None:
+    """It is taken apart while it arrives: what is sent is never on disk as a whole."""
+    asked_for = 0
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        nonlocal asked_for
+        while True:
+            await trio.lowlevel.checkpoint()
+            asked_for += 1
+            yield b"x" * 65536
+
+    spool = store.images.new_spool()
+    async with aclosing(endless()) as pieces:
+        with pytest.raises(InvalidParameter, match="invalid archive: "):
+            await take_apart(spool, pieces)
+    assert asked_for
+    spool.discard_unclaimed()
+    assert list(store.images.spool_directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
@@ -245,7 +260,7 @@ async def test_a_broken_archive_takes_nothing_from_the_images_there_are(store: S
 
 async def test_a_tar_is_imported_as_one_layer(store: Store) -> None:
     config = apply_changes(Config(), ["CMD /bin/tool", "ENV A=1"])
-    spool = new_spool(store.images.spool_directory)
+    spool = store.images.new_spool()
     await fill(spool, _pieces(gzip.compress(BASE)))
     elsewhere = Platform("linux", "arm", "v7")
     description = importing.Import(config, "by hand", 1_700_000_000_000_000_000, elsewhere)
@@ -262,7 +277,7 @@ async def test_a_tar_is_imported_as_one_layer(store: Store) -> None:
 
 
 async def test_an_import_that_fails_leaves_nothing(store: Store) -> None:
-    spool = new_spool(store.images.spool_directory)
+    spool = store.images.new_spool()
     await fill(spool, _pieces(b"x" * 2000))
     with pytest.raises(InvalidParameter):
         await store.images.mailbox.ask(Import(spool, importing.Import(Config(), "", 0)))

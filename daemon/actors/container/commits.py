@@ -35,7 +35,7 @@ from daemon.graphdrivers.base import GraphDriver
 from daemon.images.committing import Description
 from daemon.images.layerfile import WrittenLayer, write_layer
 from daemon.images.references import Reference
-from daemon.images.spool import Spool, new_spool
+from daemon.images.spool import Spool
 
 LOG = structlog.get_logger(__name__)
 THAW_SECONDS: Final = 20.0
@@ -83,7 +83,7 @@ class Commits:
             promise.refuse(Unavailable("the engine ended before the image was made"))
 
     async def _commit(self, container: Container, wish: Wish) -> str:
-        spool = new_spool(self.images.spool_directory)
+        spool = self.images.new_spool()
         try:
             async with breakable_visit(container, self.graph_driver, Commit) as rootfs:
                 async with self._still(container, pause=wish.pause):

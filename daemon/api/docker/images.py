@@ -1,13 +1,14 @@
 """The routes of images: what there is, bringing in, taking out, naming, removing.
 
-Handlers only translate.  Uploads go to a spool first, so a client that stalls holds nothing but its own file.
+Handlers only translate.  Uploads go to a spool first, so a client that stalls holds nothing but its own files
+and the child that takes them out of its archive.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from typing import Final
 
 import attrs
@@ -37,7 +38,7 @@ from daemon.images import importing, references
 from daemon.images.platforms import host
 from daemon.images.progress import Watch, to_nobody
 from daemon.images.saving import Saved
-from daemon.images.spool import Spool, fill, new_spool
+from daemon.images.spool import Spool, fill, take_apart
 from daemon.model import Config
 
 blueprint = Blueprint("docker_images", __name__)
@@ -137,9 +138,12 @@ async def load() -> Response:
     """Bring in an archive; Docker reports even a broken one in the stream, under status 200."""
     platform, watch = platforms.chosen("platform", PLATFORM_SINCE), Watch()
     spool = until_the_conversation_ends(_kept())
-    await _receive(spool)
+    try:
+        parts = await take_apart(spool, upload())
+    except (InvalidParameter, Failed) as error:
+        return answers.stream(_refused(error, upload()), answers.JSON)
     tell = to_nobody if flag("quiet", default=True) else watch.tell
-    loading = await images().mailbox.post(Load(spool, platform, tell))
+    loading = await images().mailbox.post(Load(spool, parts, platform, tell))
     until_the_conversation_ends(loading.awaited())
     loading.when_answered(watch.end)
     return answers.stream(_loaded(loading, watch, api_version()), answers.JSON)
@@ -156,6 +160,13 @@ async def _loaded(
             yield transfer_lines.line({"stream": f"{line}\n"})
     except EngineError as error:
         yield transfer_lines.line(transfer_lines.failure(error))
+
+
+async def _refused(error: EngineError, unread: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield what is wrong once the client, which may read nothing while it sends, has sent the rest."""
+    async for _ in unread:
+        pass
+    yield transfer_lines.line(transfer_lines.failure(error))
 
 
 @blueprint.post("/images/create")
@@ -209,7 +220,7 @@ def _chosen(name: str) -> list[Saved]:
 @contextlib.contextmanager
 def _kept() -> Generator[Spool, None, None]:
     """Lend a place for an upload, which is gone when the block ends unless somebody has claimed it."""
-    spool = new_spool(images().spool_directory)
+    spool = images().new_spool()
     try:
         yield spool
     finally:

@@ -13,12 +13,12 @@ from daemon.actors.image_actor import JOBS_AT_ONCE, ImagesActor
 from daemon.actors.image_commands import Delete, Load, NoteSaved, Prune, Record, Removed, Tag
 from daemon.actors.image_deletion import ImageUser
 from daemon.actors.images import Images
+from daemon.archives.sandbox import Archive
 from daemon.errors import Conflict, Failed, NotFound, Unavailable
 from daemon.images import references
 from daemon.images.blobs import BlobStore
 from daemon.images.content import Content, LayerStore
 from daemon.images.loading import Brought
-from daemon.images.spool import new_spool
 from daemon.journal import Event, Hold, Transaction
 from daemon.journal import Record as JournalRecord
 from daemon.wire import parse_record
@@ -229,10 +229,10 @@ async def test_a_load_whose_client_left_before_its_turn_is_not_begun(
     others = range(JOBS_AT_ONCE)
     for other in others:
         await actor._room.acquire_on_behalf_of(other)
-    spool = new_spool(tmp_path)
+    spool = images.new_spool()
     with trio.CancelScope() as client:
         nursery.start_soon(_cancel_when_waited_for, client)
-        await images.mailbox.ask(Load(spool))
+        await images.mailbox.ask(Load(spool, Archive({})))
     for other in others:
         actor._room.release_on_behalf_of(other)
     await settled()
