@@ -14,9 +14,19 @@ from collections.abc import Sequence
 from io import BufferedReader
 from typing import Final
 
+import attrs
+
 PREFIX: Final = "sha256:"
 SHORT_LENGTH: Final = 12
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@attrs.frozen
+class Measured:
+    """What some bytes are known by: their digest, and how many they are."""
+
+    digest: str
+    size_bytes: int
 
 
 def of(content: bytes) -> str:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
 
 import attrs
 import trio
-from isal import isal_zlib
 
-from daemon.images import digests
-
-LEVEL: Final = 1
-GZIP_WINDOW: Final = 31  # with gzip's own header, as zlib's deflateInit2 counts
+from daemon.images.packer import Packer
 
 
 @attrs.frozen
@@ -34,22 +28,13 @@ async def write_layer(path: Path, pieces: AsyncIterator[bytes]) -> WrittenLayer:
         OSError: the disk is full.
 
     """
-    plain, compressed = hashlib.sha256(), hashlib.sha256()
-    compressor = isal_zlib.compressobj(LEVEL, wbits=GZIP_WINDOW)
-    size_bytes = 0
-    async with await trio.open_file(path, "xb", buffering=0) as file:
+    packer = Packer()
+    async with await trio.open_file(path, "xb") as file:
 
-        def write(content: bytes) -> int:
-            compressed.update(content)
-            return int(file.wrapped.write(content))
-
-        def add(piece: bytes) -> int:
-            plain.update(piece)
-            return write(compressor.compress(piece))
+        def add(piece: bytes) -> None:
+            file.wrapped.write(packer.pack(piece))
 
         async for piece in pieces:
-            size_bytes += await trio.to_thread.run_sync(add, piece)
-        size_bytes += await trio.to_thread.run_sync(lambda: write(compressor.flush()))
-    return WrittenLayer(
-        path, digests.PREFIX + plain.hexdigest(), digests.PREFIX + compressed.hexdigest(), size_bytes
-    )
+            await trio.to_thread.run_sync(add, piece)
+        await trio.to_thread.run_sync(lambda: file.wrapped.write(packer.end()))
+    return WrittenLayer(path, packer.diff_id, packer.packed.digest, packer.packed.size_bytes)
