@@ -17,10 +17,11 @@ import trio
 from daemon.errors import Failed
 from daemon.images import digests, documents, progress
 from daemon.images.blobs import BlobStore
+from daemon.images.digests import Measured
 from daemon.images.documents import OCI_MANIFEST
 from daemon.images.progress import Message, State, Tell, TellState
 from daemon.images.records import ImageRecord
-from daemon.images.registry.repository import Content, Repository, Retry
+from daemon.images.registry.repository import Content, Notice, Repository
 from daemon.images.together import together
 
 PIECE_BYTES: Final = 1 << 20
@@ -98,17 +99,17 @@ class Push:
             if await self.repository.mount(digest, path):
                 tell(State(f"Mounted from {path}"))
                 return
-        upload = _Upload(self.blobs.path(digest), tell)
-        size_bytes = upload.path.stat().st_size
-        await self.repository.upload(digest, size_bytes, upload.open, upload.notice)
+        kept = Measured(digest, self.blobs.size_bytes(digest))
+        await self.repository.upload(_Kept(self.blobs.path(digest), kept, tell), noticing(tell))
         tell(State(progress.PUSHED))
 
 
 @attrs.define(eq=False)
-class _Upload:
+class _Kept:
     """A blob's file as the registry client reads it."""
 
     path: Path
+    measured: Measured
     tell: TellState
 
     def open(self, offset_bytes: int) -> Content:
@@ -121,13 +122,14 @@ class _Upload:
             yield self._pieces(file.read, offset_bytes)
 
     async def _pieces(self, read: Callable[[int], Awaitable[bytes]], sent_bytes: int) -> AsyncIterator[bytes]:
-        whole_bytes = self.path.stat().st_size
+        whole_bytes = self.measured.size_bytes
         while piece := await read(PIECE_BYTES):
             self.tell(State(progress.PUSHING, sent_bytes, whole_bytes))
             yield piece
             sent_bytes += len(piece)
         self.tell(State(progress.PUSHING, sent_bytes, whole_bytes))
 
-    def notice(self, retry: Retry) -> None:
-        """Tell of a wait for another attempt."""
-        self.tell(State(f"Retrying in {max(1, round(retry.delay_seconds))} seconds"))
+
+def noticing(tell: TellState) -> Notice:
+    """Return what tells of waits for another attempt."""
+    return lambda retry: tell(State(f"Retrying in {max(1, round(retry.delay_seconds))} seconds"))

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from daemon.images import digests
+from daemon.images.digests import Measured
 from daemon.images.references import Reference
 from daemon.images.registry.credentials import ANONYMOUS, Credentials
 from daemon.images.registry.errors import LoginRefused, NothingThere, RegistryError
@@ -16,7 +17,7 @@ from daemon.images.registry.repository import (
     Action,
     Manifest,
     Notice,
-    OpenContent,
+    Outgoing,
     SearchResult,
 )
 
@@ -99,14 +100,13 @@ class FakeRepository:
         self.blobs[digest] = content
         return True
 
-    async def upload(
-        self, digest: str, size_bytes: int, content: OpenContent, notice: Notice | None = None
-    ) -> None:
-        await self._ask(f"upload {digest}")
-        async with content(0) as chunks:
+    async def upload(self, blob: Outgoing, notice: Notice | None = None) -> Measured:
+        await self._ask(f"upload {blob.measured.digest}" if blob.measured else "upload")
+        async with blob.open(0) as chunks:
             sent = b"".join([chunk async for chunk in chunks])
-        assert (digests.of(sent), len(sent)) == (digest, size_bytes)
-        self.blobs[digest] = sent
+        assert blob.measured == Measured(digests.of(sent), len(sent))
+        self.blobs[blob.measured.digest] = sent
+        return blob.measured
 
     async def put_manifest(self, tag_or_digest: str, media_type: str, raw: bytes) -> str:
         await self._ask(f"put_manifest {tag_or_digest}")

@@ -15,12 +15,13 @@ import httpx
 import structlog
 
 from daemon.images import digests
+from daemon.images.digests import Measured
 from daemon.images.documents import DOCUMENT_LIMIT_BYTES
 from daemon.images.registry.downloads import EXPECTED, Download
 from daemon.images.registry.errors import NothingThere, RegistryError, WrongContent
 from daemon.images.registry.exchange import Answer, described
 from daemon.images.registry.manifests import TAKEN, media_type_of
-from daemon.images.registry.repository import Action, Manifest, Notice, OpenContent
+from daemon.images.registry.repository import Action, Manifest, Notice, Outgoing
 from daemon.images.registry.retrying import retrying
 from daemon.images.registry.site import Site
 from daemon.images.registry.suspicion import Suspicion
@@ -49,7 +50,7 @@ class RemoteRepository:
     action: Action
     sites: list[Site]
     attempts: int
-    _sessions: dict[str, httpx.URL] = attrs.field(factory=dict, init=False)
+    _sessions: list[httpx.URL] = attrs.field(factory=list, init=False)
     _suspicion: Suspicion = attrs.field(factory=Suspicion, init=False)
 
     @property
@@ -114,7 +115,7 @@ class RemoteRepository:
     async def mount(self, digest: str, from_path: str) -> bool:
         """Have the registry take a blob from another of its repositories; False if it does not.
 
-        A registry that does not begins a session for the blob instead, which is kept for its upload.
+        A registry that does not begins a session instead, which is kept for the next upload.
         One that refuses may refuse only what the blob was to be taken from: the upload will show.
         """
         scope = f"{self._scope} {scope_of(from_path, Action.PULL)}"
@@ -125,7 +126,7 @@ class RemoteRepository:
             await self.registry.expect(answer, CREATED, ACCEPTED)
             await answer.aclose()
             if answer.status == ACCEPTED:
-                self._sessions[digest] = self.registry.location(answer)
+                self._sessions.append(self.registry.location(answer))
             return answer.status == CREATED
 
         try:
@@ -136,13 +137,11 @@ class RemoteRepository:
             LOG.info("a blob is not mounted", registry=self.registry.endpoint.name, error=str(error))
             return False
 
-    async def upload(
-        self, digest: str, size_bytes: int, content: OpenContent, notice: Notice | None = None
-    ) -> None:
-        """Send a blob that the registry does not have."""
-        session = self._sessions.pop(digest, None)
-        parts = (self.registry, self._scope, self.path, digest, size_bytes, content)
-        await Upload(*parts, self.attempts, notice, session).run()
+    async def upload(self, blob: Outgoing, notice: Notice | None = None) -> Measured:
+        """Send a blob that the registry does not have, and return what it is known by."""
+        session = self._sessions.pop() if self._sessions else None
+        place = (self.registry, self._scope, self.path)
+        return await Upload(*place, blob, self.attempts, notice, session).run()
 
     async def put_manifest(self, tag_or_digest: str, media_type: str, raw: bytes) -> str:
         """Store a manifest whose blobs the registry has; return its digest."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import attrs
 
+from daemon.images.digests import Measured
 from daemon.images.references import Reference
 from daemon.images.registry.credentials import Credentials
 
@@ -44,7 +45,19 @@ class Retry:
 
 Notice = Callable[[Retry], None]
 Content = AbstractAsyncContextManager[AsyncIterator[bytes]]
-OpenContent = Callable[[int], Content]  # opens content at an offset in bytes, to send the rest of it
+
+
+class Outgoing(Protocol):
+    """A blob to send, whose bytes can be had from any offset on, and again: the same ones each time."""
+
+    @property
+    def measured(self) -> Measured | None:
+        """What it is known by; None before its end was reached, of one that is only made while it is sent."""
+        ...
+
+    def open(self, offset_bytes: int) -> Content:
+        """Open it at an offset, to send the rest of it."""
+        ...
 
 
 class Blob(Protocol):
@@ -97,12 +110,10 @@ class Repository(Protocol):
         """Have the registry take a blob from another of its repositories; False if it does not."""
         ...
 
-    async def upload(
-        self, digest: str, size_bytes: int, content: OpenContent, notice: Notice | None = None
-    ) -> None:
-        """Send a blob that the registry does not have.
+    async def upload(self, blob: Outgoing, notice: Notice | None = None) -> Measured:
+        """Send a blob that the registry does not have, and return what it is known by.
 
-        `content` is opened again, at another offset, when a connection breaks.
+        It is opened again, at another offset, when a connection breaks.
         """
         ...
 

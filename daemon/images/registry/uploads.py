@@ -2,7 +2,8 @@
 
 A session is begun by POST, fed by PATCH and closed by PUT with the digest. After a break the registry says
 by `Range` how far it got, and the rest is sent from there; a registry that knows nothing of the session any
-more gets a new one. All that is left is sent in one PATCH, since some registries take no more than one.
+more gets a new one. All that is left is sent in one PATCH, since some registries take no more than one. A
+blob that is made on the way has no length to announce; the PATCH is chunked then, as dockerd's always are.
 
 Source: OCI distribution specification, "Pushing blobs".
 """
@@ -16,9 +17,10 @@ from typing import Final
 import attrs
 import httpx
 
+from daemon.images.digests import Measured
 from daemon.images.registry.errors import NothingThere, RegistryError, RegistryFailed
-from daemon.images.registry.exchange import Answer, described
-from daemon.images.registry.repository import Notice, OpenContent
+from daemon.images.registry.exchange import Answer, Unreachable, described
+from daemon.images.registry.repository import Notice, Outgoing
 from daemon.images.registry.retrying import delay_after, pause
 from daemon.images.registry.site import Site
 
@@ -37,17 +39,18 @@ class Upload:
     site: Site
     scope: str
     path: str
-    digest: str
-    size_bytes: int
-    content: OpenContent
+    blob: Outgoing
     attempts: int
     notice: Notice | None
     session: httpx.URL | None  # a session the registry has begun already
     _sent: int = attrs.field(default=0, init=False)
     _doubtful: bool = attrs.field(default=False, init=False)  # how far the registry got
+    _in_one: bool = attrs.field(
+        default=attrs.Factory(lambda self: _is_small(self.blob.measured), takes_self=True), init=False
+    )
 
-    async def run(self) -> None:
-        """Send the blob.
+    async def run(self) -> Measured:
+        """Send the blob, and return what it is known by.
 
         Raises:
             RegistryError: the registry does not take it, or breaks off too often without getting any further.
@@ -56,8 +59,7 @@ class Upload:
         failures, reached = 0, 0
         while True:
             try:
-                await self._attempt()
-                return
+                return await self._attempt()
             except RegistryError as error:
                 failures = 1 if self._sent > reached else failures + 1
                 reached = self._sent
@@ -66,43 +68,42 @@ class Upload:
                 delay, failure = delay_after(error, failures), error
             await pause(delay, failure, self.notice)
 
-    async def _attempt(self) -> None:
+    async def _attempt(self) -> Measured:
         if self.session is None:
             self.session, self._sent = await begin(self.site, self.scope, self.path), 0
         elif self._doubtful:
             await self._find_out()
-        if self.size_bytes <= WHOLE_BYTES:
-            await self._send_whole(self.session)
-        else:
-            await self._send_rest(self.session)
+        if self._in_one:
+            return await self._send_whole(self.session)
+        return await self._send_rest(self.session)
 
-    async def _send_whole(self, session: httpx.URL) -> None:
+    async def _send_whole(self, session: httpx.URL) -> Measured:
         self.session = None  # whatever comes of it, it is used up
-        headers = {**OCTETS, "Content-Length": str(self.size_bytes)}
-        async with self.content(0) as chunks:
+        async with self.blob.open(0) as chunks:
             body = b"".join([chunk async for chunk in chunks])
-        await self._finish(session, headers, body)
+        return await self._finish(session, {**OCTETS, "Content-Length": str(len(body))}, body)
 
-    async def _send_rest(self, session: httpx.URL) -> None:
-        if self._sent < self.size_bytes:
-            headers = {
-                **OCTETS,
-                "Content-Length": str(self.size_bytes - self._sent),
-                "Content-Range": f"{self._sent}-{self.size_bytes - 1}",
-            }
+    async def _send_rest(self, session: httpx.URL) -> Measured:
+        measured = self.blob.measured
+        if measured is None or self._sent < measured.size_bytes:
             self._doubtful = True
-            async with self.content(self._sent) as chunks:
+            headers = {**OCTETS, **extent(self._sent, measured)}
+            async with self.blob.open(self._sent) as chunks:
                 answer = await self.site.ask("PATCH", session, self.scope, headers=headers, content=chunks)
             await self.site.expect(answer, ACCEPTED, NO_CONTENT)
             session = self.session = self.site.location(answer)
             await answer.aclose()
-        await self._finish(session, {"Content-Length": "0"}, b"")
+        return await self._finish(session, {"Content-Length": "0"}, b"")
 
-    async def _finish(self, session: httpx.URL, headers: Mapping[str, str], body: bytes) -> None:
-        url = session.copy_merge_params({"digest": self.digest})
+    async def _finish(self, session: httpx.URL, headers: Mapping[str, str], body: bytes) -> Measured:
+        measured = self.blob.measured
+        if measured is None:
+            raise Unreachable(f"{self.site.endpoint.name}: has not waited for the end of the blob")
+        url = session.copy_merge_params({"digest": measured.digest})
         answer = await self.site.ask("PUT", url, self.scope, headers=headers, content=body)
         await self.site.expect(answer, CREATED, NO_CONTENT)
         await answer.aclose()
+        return measured
 
     async def _find_out(self) -> None:
         """Ask how far the registry got; begin again where it does not say."""
@@ -113,10 +114,25 @@ class Upload:
         except NothingThere:
             self.session, self._sent = await begin(self.site, self.scope, self.path), 0
             return
-        self._sent = min(received(answer), self.size_bytes)
+        measured, got = self.blob.measured, received(answer)
+        self._sent = got if measured is None else min(got, measured.size_bytes)
         if "Location" in answer.headers:
             self.session = self.site.location(answer)
         await answer.aclose()
+
+
+def _is_small(measured: Measured | None) -> bool:
+    return measured is not None and measured.size_bytes <= WHOLE_BYTES
+
+
+def extent(sent_bytes: int, measured: Measured | None) -> Mapping[str, str]:
+    """Return what announces the rest of a blob: how much it is and where it belongs, or that nobody knows."""
+    if measured is None:
+        return {"Transfer-Encoding": "chunked"}
+    return {
+        "Content-Length": str(measured.size_bytes - sent_bytes),
+        "Content-Range": f"{sent_bytes}-{measured.size_bytes - 1}",
+    }
 
 
 async def begin(site: Site, scope: str, path: str) -> httpx.URL:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -19,6 +17,7 @@ from daemon.images.registry.errors import LoginRefused, NothingThere, RegistryFa
 from daemon.images.registry.registries import RemoteRegistries
 from daemon.images.registry.remote import RemoteRepository
 from daemon.images.registry.repository import Action
+from tests.registries.outgoing import Opened
 from tests.registries.real import PASSWORD, USER, RealRegistry, installed
 from tests.registries.shelf import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 
@@ -26,21 +25,6 @@ pytestmark = pytest.mark.runtime
 ME = Credentials(USER, PASSWORD)
 LARGE_BYTES = 9 << 20  # more than goes into one request
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-
-
-class Opened:
-    """Content that may be opened anywhere."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    @contextlib.asynccontextmanager
-    async def __call__(self, offset: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
-        yield self._chunks(offset)
-
-    async def _chunks(self, offset: int) -> AsyncIterator[bytes]:
-        for start in range(offset, len(self.content), 1 << 20):
-            yield self.content[start : start + (1 << 20)]
 
 
 async def push(repository: RemoteRepository, tag: str, layers: list[bytes]) -> str:
@@ -58,7 +42,7 @@ async def push(repository: RemoteRepository, tag: str, layers: list[bytes]) -> s
         }
     )
     for content in (raw, *layers):
-        await repository.upload(digests.of(content), len(content), Opened(content))
+        await repository.upload(Opened(content))
     described = [(content, digests.of(content), len(content)) for content in layers]
     manifest = {
         "schemaVersion": 2,
@@ -105,7 +89,7 @@ async def test_blobs_are_mounted_across_repositories(
     async with registries.repository(other, ANONYMOUS, Action.PUSH) as repository:
         assert await repository.mount(digests.of(content), "one")
         assert not await repository.mount(digests.of(b"absent"), "one")
-        await repository.upload(digests.of(b"absent"), 6, Opened(b"absent"))
+        await repository.upload(Opened(b"absent"))
         assert await read(repository, digests.of(content)) == content
         assert await read(repository, digests.of(b"absent")) == b"absent"
 

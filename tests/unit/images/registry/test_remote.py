@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
@@ -23,6 +22,7 @@ from daemon.images.registry.errors import (
 from daemon.images.registry.remote import RemoteRepository
 from daemon.images.registry.repository import Action, Retry
 from daemon.settings import Settings
+from tests.registries.outgoing import Opened
 from tests.registries.shelf import Reply, Request, Shelf, TokenServer, basic, corrupt, cut_at, instead, refuse
 from tests.unit.images.registry.rig import HOST, HUB, Rig
 
@@ -557,113 +557,6 @@ async def test_a_list_of_tags_that_makes_no_sense_is_refused(
             await repository.tags()
 
 
-class Opened:
-    """Content that is opened from several offsets."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content, self.offsets = content, list[int]()
-
-    @contextlib.asynccontextmanager
-    async def __call__(self, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:  # ruff: ignore[context-manager-iterator]
-        self.offsets.append(offset)
-        yield self._chunks(offset)
-
-    async def _chunks(self, offset: int) -> AsyncIterator[bytes]:
-        for start in range(offset, len(self.content), 1 << 20):
-            yield self.content[start : start + (1 << 20)]
-
-
-@pytest.mark.parametrize("size_bytes", [0, 7, 4 << 20, (5 << 20) + 1])
-async def test_a_blob_is_uploaded(rig: Rig, shelf: Shelf, size_bytes: int) -> None:
-    content = b"x" * size_bytes
-    digest = digests.of(content)
-    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
-        assert await repository.blob_size(digest) is None
-        await repository.upload(digest, size_bytes, Opened(content))
-        assert await repository.blob_size(digest) == size_bytes
-    methods = [request.method for request in shelf.asked[2:-1]]
-    assert methods == (["POST", "PUT"] if size_bytes <= 4 << 20 else ["POST", "PATCH", "PUT"])
-    assert {request.query.get("_state") for request in shelf.asked[3:-1]} <= {"0", str(size_bytes)}
-
-
-async def test_a_broken_upload_goes_on_where_the_registry_is(
-    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
-) -> None:
-    content = bytes(range(256)) * (5 << 12)
-    digest = digests.of(content)
-    got_half = len(content) // 2
-
-    def half(reply: Reply) -> Reply:
-        (session,) = shelf.uploads
-        shelf.uploads[session] = shelf.uploads[session][:got_half]
-        return Reply(502)
-
-    shelf.fail("PATCH", half)
-    opened, told = Opened(content), list[Retry]()
-    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
-        await repository.upload(digest, len(content), opened, told.append)
-    assert opened.offsets == [0, got_half]
-    assert shelf.blobs["team/app", digest] == content
-    assert [request.method for request in shelf.asked[1:]] == ["POST", "PATCH", "GET", "PATCH", "PUT"]
-    assert shelf.asked[-2].headers["content-range"] == f"{got_half}-{len(content) - 1}"
-    assert [retry.delay_seconds for retry in told] == [1]
-
-
-async def test_an_upload_that_the_registry_has_forgotten_is_begun_anew(
-    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
-) -> None:
-    content = b"y" * (5 << 20)
-
-    def forget(reply: Reply) -> Reply:
-        shelf.uploads.clear()
-        return Reply(503)
-
-    shelf.fail("PATCH", forget)
-    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
-        await repository.upload(digests.of(content), len(content), Opened(content))
-    assert shelf.blobs["team/app", digests.of(content)] == content
-
-
-async def test_a_token_that_expires_under_an_upload_is_fetched_again(
-    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
-) -> None:
-    server = TokenServer({"me": "secret"})
-    rig.hosts["https://auth.example"] = server
-    shelf.token_url = "https://auth.example/token"
-    content = b"z" * (5 << 20)
-    shelf.fail("PATCH", expire(shelf))
-    async with rig.registries.repository(NAME, ME, Action.PUSH) as repository:
-        await repository.upload(digests.of(content), len(content), Opened(content))
-    assert shelf.blobs["team/app", digests.of(content)] == content
-    assert len(server.asked) == 2
-
-
-def expire(shelf: Shelf) -> Callable[[Reply], Reply]:
-    """Return a fault that takes nothing and wants another token."""
-
-    def spoil(reply: Reply) -> Reply:
-        shelf.uploads.update(dict.fromkeys(shelf.uploads, b""))
-        return refuse(401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="{shelf.token_url}"')
-
-    return spoil
-
-
-async def test_an_upload_may_take_long_to_be_stored(
-    rig: Rig, shelf: Shelf, autojump_clock: trio.testing.MockClock
-) -> None:
-    seen: list[tuple[str, float]] = []
-    rig.watch = lambda request: seen.append((request.method, request.extensions["timeout"]["read"]))
-    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
-        await repository.upload(digests.of(b"x"), 1, Opened(b"x"))
-    assert seen == [("GET", 60), ("POST", 60), ("PUT", 900)]
-
-
-async def test_content_with_another_digest_is_the_registrys_to_refuse(rig: Rig, shelf: Shelf) -> None:
-    async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
-        with pytest.raises(RegistryError, match="digest invalid: provided digest did not match"):
-            await repository.upload(digests.of(b"other"), 7, Opened(b"content"))
-
-
 async def test_a_blob_is_mounted_from_another_repository(rig: Rig, shelf: Shelf) -> None:
     digest = shelf.add_blob("team/base", b"content")
     async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
@@ -675,7 +568,7 @@ async def test_a_mount_that_is_refused_is_none(rig: Rig, shelf: Shelf) -> None:
     shelf.fail("POST", instead(refuse(403, "DENIED")))
     async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
         assert not await repository.mount(digests.of(b"content"), "team/base")
-        await repository.upload(digests.of(b"content"), 7, Opened(b"content"))
+        await repository.upload(Opened(b"content"))
     assert shelf.blobs["team/app", digests.of(b"content")] == b"content"
 
 
@@ -683,7 +576,7 @@ async def test_a_session_begun_instead_of_a_mount_is_used(rig: Rig, shelf: Shelf
     digest = digests.of(b"content")
     async with rig.registries.repository(NAME, ANONYMOUS, Action.PUSH) as repository:
         assert not await repository.mount(digest, "team/base")
-        await repository.upload(digest, 7, Opened(b"content"))
+        await repository.upload(Opened(b"content"))
     assert [request.method for request in shelf.asked[1:]] == ["POST", "PUT"]
 
 
