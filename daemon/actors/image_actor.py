@@ -29,6 +29,7 @@ from daemon.actors.image_commands import (
     Prune,
     Pruned,
     Record,
+    RecordPacked,
     RecordPulled,
     RecordPushed,
     Removed,
@@ -159,6 +160,11 @@ class ImagesActor:
             catalog = self.images.catalog.current
             await self._commit(image_changes.pushed(catalog, image, command.name, command.digest))
 
+    async def _record_packed(self, command: RecordPacked) -> None:
+        change = image_changes.packed(self.images.catalog.current, command.diff_id, command.packed)
+        if change.transaction.put:  # else it was removed meanwhile
+            await self._commit(change)
+
     async def _add(self, change: Change, how: str) -> None:
         """Carry out a change that may bring new images, whose content has a lease until now.
 
@@ -264,6 +270,7 @@ _HANDLERS: Final[Mapping[type, Callable[[ImagesActor, Any], Awaitable[Any]]]] = 
         NoteSaved: ImagesActor._note_saved,
         RecordPulled: ImagesActor._record_pulled,
         RecordPushed: ImagesActor._record_pushed,
+        RecordPacked: ImagesActor._record_packed,
     }
 )
 _JOBS: Final = frozenset({Load, Import, AddLayer})

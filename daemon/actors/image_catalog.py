@@ -15,6 +15,7 @@ import attrs
 
 from daemon.errors import InvalidParameter, NotFound
 from daemon.images import digests, references
+from daemon.images.digests import Measured
 from daemon.images.documents import ImageDocument
 from daemon.images.platforms import Platform
 from daemon.images.records import ImageRecord, LayerRecord
@@ -157,6 +158,11 @@ class Catalog:
         return next(
             (layer for image in self for layer in image.record.layers if layer.chain_id == chain_id), None
         )
+
+    def packed(self, diff_id: str) -> Measured | None:
+        """Return what a layer that is kept plain became when it was last packed for a push, if it was."""
+        layers = (layer for image in self for layer in image.record.layers)
+        return next((layer.packed for layer in layers if layer.packed and layer.diff_id == diff_id), None)
 
     def with_image(self, image: ImageSnapshot) -> Catalog:
         """Return a catalog in which `image` has taken its place, and its names from whoever had them."""

@@ -9,6 +9,7 @@ import attrs
 
 from daemon.actors.image_catalog import Catalog, ImageSnapshot
 from daemon.actors.image_deletion import Deletion
+from daemon.images.digests import Measured
 from daemon.images.loading import Brought
 from daemon.images.records import IMAGE_KIND
 from daemon.images.references import Reference
@@ -61,6 +62,21 @@ def pulled(catalog: Catalog, new: Brought, name: Reference, digest: str, now_ns:
 def pushed(catalog: Catalog, image: ImageSnapshot, name: Reference, digest: str) -> Change:
     """Note that a registry knows `image` by `digest` since it was pushed as `name`."""
     return _known_to_registry(catalog, image, name, digest, "push")
+
+
+def packed(catalog: Catalog, diff_id: str, became: Measured) -> Change:
+    """Note, with every image that has it, what a layer that is kept plain becomes when it is packed."""
+    changed = []
+    for image in catalog:
+        layers = tuple(
+            attrs.evolve(layer, packed=became) if layer.is_plain and layer.diff_id == diff_id else layer
+            for layer in image.record.layers
+        )
+        if layers != image.record.layers:
+            changed.append(attrs.evolve(image, record=attrs.evolve(image.record, layers=layers)))
+    for image in changed:
+        catalog = catalog.with_image(image)
+    return Change(Transaction(put=tuple(map(_entry, changed))), catalog)
 
 
 def _known_to_registry(

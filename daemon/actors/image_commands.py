@@ -10,6 +10,7 @@ from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.mailbox import Command
 from daemon.archives.sandbox import Archive
 from daemon.images.committing import Description as CommitDescription
+from daemon.images.digests import Measured
 from daemon.images.importing import Import as Description
 from daemon.images.layerfile import WrittenLayer
 from daemon.images.loading import Brought
@@ -132,3 +133,11 @@ class RecordPushed(Command[None]):
     image_id: str
     name: Reference
     digest: str
+
+
+@attrs.frozen
+class RecordPacked(Command[None]):
+    """Record what a layer that is kept plain has become for a push, so that the next one need not pack it."""
+
+    diff_id: str
+    packed: Measured

@@ -9,10 +9,11 @@ import attrs
 import trio
 
 from daemon.actors.image_catalog import ImageSnapshot
-from daemon.actors.image_commands import RecordPushed
+from daemon.actors.image_commands import RecordPacked, RecordPushed
 from daemon.actors.images import Images
 from daemon.errors import Failed
-from daemon.images import platforms, references
+from daemon.images import platforms
+from daemon.images.digests import Measured
 from daemon.images.platforms import Platform
 from daemon.images.progress import Tell, say
 from daemon.images.pushing import Push
@@ -58,9 +59,8 @@ class Pushes:
                 with self.images.content.lease() as lease:
                     lease.record(image.record)
                     self._room.total_tokens = self.uploads_at_once() or math.inf
-                    blobs = self.images.content.blobs
-                    sources = self._sources_for(reference)
-                    push = Push(repository, image.record, blobs, sources, self._room, tell)
+                    blobs, memory = self.images.content.blobs, _Memory(self.images, reference)
+                    push = Push(repository, image.record, blobs, memory, self._room, tell)
                     pushed = await push.run(tag.tag)
                 await self.images.mailbox.ask(RecordPushed(image.id, tag, pushed.digest))
 
@@ -77,15 +77,26 @@ class Pushes:
             raise Failed(f"tag does not exist: {reference.familiar}")
         return wanted
 
-    def _sources_for(self, target: Reference) -> Callable[[str], list[str]]:
-        """Return what finds other repositories of the same registry that are known to have a blob."""
 
-        def repositories(digest: str) -> Iterator[str]:
-            for image in self.images:
-                if digest in image.record.blobs:
-                    for repo_digest in image.repo_digests:
-                        source = references.parse(repo_digest)
-                        if source.domain == target.domain and source.path != target.path:
-                            yield source.path
+@attrs.frozen
+class _Memory:
+    """What the recorded images say about pushing to `target`."""
 
-        return lambda digest: list(dict.fromkeys(repositories(digest)))
+    images: Images
+    target: Reference
+
+    def packed(self, diff_id: str) -> Measured | None:
+        return self.images.catalog.current.packed(diff_id)
+
+    async def remember(self, diff_id: str, packed: Measured) -> None:
+        await self.images.mailbox.ask(RecordPacked(diff_id, packed))
+
+    def sources(self, digest: str) -> list[str]:
+        return list(dict.fromkeys(self._sources(digest)))
+
+    def _sources(self, digest: str) -> Iterator[str]:
+        for image in self.images:
+            if digest in image.record.sent:
+                for source in image.digest_names:
+                    if source.domain == self.target.domain and source.path != self.target.path:
+                        yield source.path

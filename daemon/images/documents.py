@@ -18,6 +18,7 @@ import orjson
 
 from daemon.errors import InvalidParameter
 from daemon.images import digests, platforms
+from daemon.images.digests import Measured
 from daemon.images.platforms import Platform
 from daemon.model import Config
 from daemon.wire import parse_client
@@ -28,6 +29,7 @@ OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 INDEXES: Final = (OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _SUFFIXES: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
@@ -236,3 +238,34 @@ def manifest_of(config: Descriptor, layers: tuple[Descriptor, ...]) -> bytes:
 def as_json(descriptor: Descriptor) -> dict[str, Any]:
     """Return a descriptor as it stands in manifests."""
     return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
+
+
+def with_packed_layers(manifest: bytes, packed: Mapping[str, Measured]) -> bytes:
+    """Return a manifest that names, for some layers, what they are when packed with gzip.
+
+    Whatever else it says stays, annotations of layers included.
+
+    Args:
+        manifest: one that has been read before.
+        packed: by the digests that the manifest has for those layers.
+
+    Raises:
+        InvalidParameter: the manifest has another shape.
+
+    """
+    if not packed:
+        return manifest
+    document = read_json(manifest, "image manifest", dict)
+    layers = [_packed_layer(layer, packed) for layer in member(document, "layers", list, "image manifest")]
+    return orjson.dumps({**document, "layers": layers})
+
+
+def _packed_layer(layer: Any, packed: Mapping[str, Measured]) -> Any:
+    stated = read_descriptor(layer, "layer of image manifest")
+    instead = packed.get(stated.digest)
+    if instead is None:
+        return layer
+    docker = stated.media_type.startswith(DOCKER_LAYER)
+    media_type = f"{DOCKER_LAYER}.gzip" if docker else f"{OCI_LAYER}+gzip"
+    kept = {name: layer[name] for name in ("annotations",) if name in layer}
+    return as_json(Descriptor(media_type, instead.digest, instead.size_bytes)) | kept

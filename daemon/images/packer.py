@@ -28,12 +28,15 @@ def _compressor() -> isal_zlib.Compress:
 
 @attrs.define(eq=False)
 class Packer:
-    """Packs one tar, piece by piece; works in a thread, and leaves the interpreter to others meanwhile."""
+    """Packs one tar, piece by piece; works in a thread, and leaves the interpreter to others meanwhile.
+
+    `packed_bytes` is how many have come out so far.
+    """
 
     _compressor: isal_zlib.Compress = attrs.field(factory=_compressor, init=False)
     _plain: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
     _packed: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
-    _packed_bytes: int = attrs.field(default=0, init=False)
+    packed_bytes: int = attrs.field(default=0, init=False)
 
     def pack(self, piece: bytes) -> bytes:
         """Return what a piece comes to, with what was held back before; often nothing."""
@@ -52,9 +55,9 @@ class Packer:
     @property
     def packed(self) -> Measured:
         """All that has come out."""
-        return Measured(digests.PREFIX + self._packed.hexdigest(), self._packed_bytes)
+        return Measured(digests.PREFIX + self._packed.hexdigest(), self.packed_bytes)
 
     def _out(self, packed: bytes) -> bytes:
         self._packed.update(packed)
-        self._packed_bytes += len(packed)
+        self.packed_bytes += len(packed)
         return packed

@@ -10,12 +10,17 @@ from typing import Final
 
 import attrs
 
+from daemon.images.digests import Measured
+
 IMAGE_KIND: Final = "image"
 
 
 @attrs.frozen
 class LayerRecord:
-    """One layer: what it is, and the blob it came as; `unpacked_bytes` is the size of its files."""
+    """One layer: what it is, and the blob it came as; `unpacked_bytes` is the size of its files.
+
+    `packed` is what a plain one became when it was last packed for a push, if it was.
+    """
 
     diff_id: str
     chain_id: str
@@ -23,6 +28,12 @@ class LayerRecord:
     media_type: str
     size_bytes: int
     unpacked_bytes: int
+    packed: Measured | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the blob is the layer's tar itself, whatever its media type says."""
+        return self.blob == self.diff_id
 
 
 @attrs.frozen
@@ -44,6 +55,11 @@ class ImageRecord:
     def blobs(self) -> tuple[str, ...]:
         """Every blob this image needs."""
         return (self.id, self.manifest, *(layer.blob for layer in self.layers))
+
+    @property
+    def sent(self) -> frozenset[str]:
+        """Every blob that a registry may have of it, wherever it came from or went to."""
+        return frozenset(self.blobs) | {layer.packed.digest for layer in self.layers if layer.packed}
 
     @property
     def chain_ids(self) -> tuple[str, ...]:

@@ -34,7 +34,11 @@ NETWORKS_OF_A_CONTAINER: Final = """
 """
 
 STEPS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
-    {1: (RUNTIME_OF_A_RUN,), 2: (NETWORKS_OF_A_CONTAINER,)}
+    {
+        1: (RUNTIME_OF_A_RUN,),
+        2: (NETWORKS_OF_A_CONTAINER,),
+        3: (),  # layers say what they are packed: what an older engine could not read it would discard
+    }
 )
 """The statements that lead from a version to the one after it."""
 

@@ -30,14 +30,20 @@ async def by_dockerd(root: Path, archive: str, image: str, saved: str) -> str:
         return await docker("image", "inspect", image)
 
 
-async def by_podman(root: Path, archive: str, image: str, saved: str) -> str:
-    """Have podman load and save; return what it says of the image."""
+def podman_in(root: Path) -> Callable[..., Awaitable[str]]:
+    """Return what runs podman, whose images are below `root`."""
     options = (f"--root={root}/storage", "--runroot=/run/p", "--tmpdir=/run/t", "--storage-driver=vfs")
 
     async def podman(*arguments: str) -> str:
         command = ["podman", *options, "--events-backend=none", *arguments]
         return (await trio.run_process(command, capture_stdout=True)).stdout.decode()
 
+    return podman
+
+
+async def by_podman(root: Path, archive: str, image: str, saved: str) -> str:
+    """Have podman load and save; return what it says of the image."""
+    podman = podman_in(root)
     sys.stderr.write(await podman("load", "-i", archive) + await podman("save", "-o", saved, image))
     return await podman("image", "inspect", image)
 
@@ -51,8 +57,13 @@ async def main(*arguments: str) -> None:
     sys.stdout.write(await ENGINES[engine](Path(root), archive, image, saved))
 
 
-if __name__ == "__main__":
+def have_own_places() -> None:
+    """Put an empty /run and an empty /var in the place of the host's."""
     have_own_run()
     subprocess.run(["mount", "-t", "tmpfs", "none", "/var"], check=True)
     os.makedirs("/var/tmp")
+
+
+if __name__ == "__main__":
+    have_own_places()
     trio.run(main, *sys.argv[1:])

@@ -7,17 +7,19 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 import trio
 
 from daemon.images import digests, references
+from daemon.images.digests import Measured
 from daemon.images.registry.credentials import ANONYMOUS, Credentials
 from daemon.images.registry.errors import LoginRefused, NothingThere, RegistryFailed
 from daemon.images.registry.registries import RemoteRegistries
 from daemon.images.registry.remote import RemoteRepository
 from daemon.images.registry.repository import Action
-from tests.registries.outgoing import Opened
+from tests.registries.outgoing import Made, Opened
 from tests.registries.real import PASSWORD, USER, RealRegistry, installed
 from tests.registries.shelf import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 
@@ -92,6 +94,30 @@ async def test_blobs_are_mounted_across_repositories(
         await repository.upload(Opened(b"absent"))
         assert await read(repository, digests.of(content)) == content
         assert await read(repository, digests.of(b"absent")) == b"absent"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 10, LARGE_BYTES])
+async def test_a_blob_that_is_made_on_the_way_is_stored(
+    plain: RealRegistry, registries: RemoteRegistries, size_bytes: int
+) -> None:
+    content = os.urandom(size_bytes)
+    name = references.parse(f"{plain.address}/app")
+    async with registries.repository(name, ANONYMOUS, Action.PUSH) as repository:
+        assert await repository.upload(Made(content)) == Measured(digests.of(content), size_bytes)
+        assert await read(repository, digests.of(content)) == content
+
+
+async def test_one_that_breaks_off_in_the_middle_is_sent_all_the_same(
+    plain: RealRegistry, registries: RemoteRegistries
+) -> None:
+    """This registry gives a session up that was broken off, once it has noticed, and gets a new one."""
+    made = Made(os.urandom(LARGE_BYTES))
+    made.cuts = [(4, httpx.WriteError("cut"))]
+    name = references.parse(f"{plain.address}/app")
+    async with registries.repository(name, ANONYMOUS, Action.PUSH) as repository:
+        await repository.upload(made)
+        assert await read(repository, digests.of(made.content)) == made.content
+    assert len(made.offsets) == 2
 
 
 async def test_what_is_not_there_is_not_found(plain: RealRegistry, registries: RemoteRegistries) -> None:

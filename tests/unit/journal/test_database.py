@@ -10,6 +10,7 @@ import pytest
 from daemon.errors import Failed
 from daemon.journal import EventDraft, Gap, Record, Transaction, open_journal
 from daemon.journal.database import open_database
+from daemon.journal.migrations import VERSION
 
 STARTED = Transaction(events=(EventDraft("container", "start", "1"),))
 
@@ -81,7 +82,7 @@ async def test_a_file_of_a_newer_engine_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '99'")
     connection.close()
-    with pytest.raises(Failed, match="schema version 99 and this engine knows 3"):
+    with pytest.raises(Failed, match=f"schema version 99 and this engine knows {VERSION}"):
         async with open_journal(path):
             pass
     assert set(modes(tmp_path)) == {"journal.db", "journal.db.lock"}

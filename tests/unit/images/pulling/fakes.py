@@ -125,13 +125,13 @@ def make_image(
     repository: FakeRepository,
     *layers: bytes,
     tag: str = "",
-    level: int = 6,
+    level: int | None = 6,
     layer_type: str = documents.OCI_LAYER + "+gzip",
     **config: Any,
 ) -> Made:
-    """Have an image of these tars in `repository`, under its digest and under `tag`."""
+    """Have an image of these tars in `repository`, under its digest and `tag`; plain without a level."""
     raw_config = tars.config_of(layers, **config)
-    blobs = tuple(gzip.compress(tar, level, mtime=0) for tar in layers)
+    blobs = layers if level is None else tuple(gzip.compress(tar, level, mtime=0) for tar in layers)
     for blob in (raw_config, *blobs):
         repository.add_blob(blob)
     raw = orjson.dumps(
