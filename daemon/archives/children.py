@@ -17,10 +17,9 @@ import trio
 
 from daemon.archives.confinement import FILTER
 from daemon.archives.filters import program_for
-from daemon.archives.supply import Feed
+from daemon.archives.supply import PIPE_BYTES, Feed
 from daemon.errors import Failed
 
-PIPE_BYTES: Final = 1 << 20
 _ERROR_LIMIT_CHARACTERS: Final = 2000
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 _LIBRARIES: Final = Path(isal.__file__).parents[1]

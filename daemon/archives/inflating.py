@@ -11,9 +11,9 @@ import attrs
 import trio
 
 from daemon.archives import sandbox
-from daemon.archives.children import PIPE_BYTES, ended, opened
+from daemon.archives.children import ended, opened
 from daemon.archives.errors import HOST_AT_FAULT
-from daemon.archives.supply import Archived, Feed, supplied
+from daemon.archives.supply import PIPE_BYTES, Archived, Feed, supplied
 from daemon.errors import Failed, InvalidParameter
 
 ANSWER_BYTES: Final = 2000

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from io import BufferedReader
 from pathlib import Path
+from typing import Final
 
 import attrs
 import trio
@@ -23,6 +25,7 @@ class Known:
     digest: str
 
 
+PIPE_BYTES: Final = 1 << 20  # a pipe of the usual size has both ends wake each other for each 64 KiB
 Archived = Path | Known | Growing | AsyncIterable[bytes]
 Feed = Callable[[], Awaitable[None]]
 
@@ -47,6 +50,7 @@ class _Pipe:
 
     def __init__(self) -> None:
         self.exit, entry = os.pipe()
+        fcntl.fcntl(entry, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.entry = trio.lowlevel.FdStream(entry)
 
     async def __aenter__(self) -> _Pipe:

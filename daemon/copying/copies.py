@@ -17,8 +17,9 @@ from typing import Final
 import attrs
 import trio
 
-from daemon.archives.children import PIPE_BYTES, child_command, limits
+from daemon.archives.children import child_command, limits
 from daemon.archives.errors import ARCHIVE_AT_FAULT
+from daemon.archives.supply import PIPE_BYTES
 from daemon.copying.child import Failure
 from daemon.copying.orders import CopyOrder
 from daemon.copying.pathstat import PathStat
