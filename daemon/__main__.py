@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from daemon import __version__
+from daemon import __version__, collecting
 from daemon.configuration import InvalidSettings, Source
 from daemon.errors import EngineError
 from daemon.settings import Settings
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if validate:
         print("configuration OK")
         return 0
-    return _serve(source, settings)
+    with collecting.held_back():
+        return _serve(source, settings)
 
 
 def _parser() -> argparse.ArgumentParser:

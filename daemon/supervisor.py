@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 import trio
 
+from daemon import collecting
 from daemon.actors.configuration.actor import LiveConfiguration
 from daemon.actors.engine import Engine, running_engine
 from daemon.actors.stopping import stop_unless_live_restore
@@ -83,6 +84,7 @@ async def _serve(engine: Engine, hangups: AsyncIterator[int], notifier: Notifier
         async with trio.open_nursery() as front:
             await front.start(server.serve, listeners)
             front.start_soon(_reload_at, hangups, engine.live)
+            collecting.begin()
             _say_ready(engine)
             notifier.ready()
             await _told_to_stop()
