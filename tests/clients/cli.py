@@ -15,7 +15,8 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from tests.clients.engine import BUSYBOX_IMAGE
+from daemon.runtimes.strays import children_of
+from tests.clients.engine import BUSYBOX_IMAGE, until
 
 SECONDS: Final = 60  # no call of these tests takes that long, unless it hangs
 
@@ -87,8 +88,27 @@ class Docker:
 
     def sleeper(self, *options: str) -> str:
         """Start a container that does nothing, but ends at once when told to; return its id."""
-        script = "trap 'exit 0' TERM; sleep 100000 & wait"  # a shell handles signals only between commands
-        return self.detached(*options, "busybox", "sh", "-c", script)
+        return self.heeding("TERM", 0, *options)
+
+    def heeding(self, signal: str, code: int, *options: str) -> str:
+        """Start a container that does nothing, but ends with `code` at a signal; return its id."""
+        return self.trapping(f"trap 'exit {code}' {signal}", *options)
+
+    def trapping(self, trap: str, *options: str) -> str:
+        """Start a container that has set a trap and does nothing more; return its id.
+
+        A start is answered before the process has come that far, and the first process of a container never
+        gets a signal for which it has no handler (pid_namespaces(7)).
+        """
+        script = f"{trap}; sleep 100000 & wait"  # a shell handles signals only between commands
+        container = self.detached(*options, "busybox", "sh", "-c", script)
+        self.until_it_has_children(container)
+        return container
+
+    def until_it_has_children(self, container: str) -> None:
+        """Wait until the first process of a container has started another one."""
+        pid = self.inspect(container)["State"]["Pid"]
+        until(lambda: children_of(pid), "it has started another process")
 
     def inspect(self, what: str) -> dict[str, Any]:
         """Return the one object that `docker inspect` finds."""

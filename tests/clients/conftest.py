@@ -12,7 +12,7 @@ import pytest
 from tests.clients.cli import Docker, connect, import_busybox
 from tests.clients.engine import Engine, configure, running
 from tests.clients.http_api import Api
-from tests.clients.leaks import leftovers
+from tests.clients.leaks import leftovers, leftovers_when_settled
 from tests.clients.restarts.site import Site
 
 
@@ -33,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
         cli.remove_all()
         ids = cli.ids_ever()
-    left = leftovers(root, ids)
+    left = leftovers_when_settled(root, ids)
     tracebacks = [line for line in engine.log.splitlines() if "Traceback" in line]
     shutil.rmtree(root / "data", ignore_errors=True)
     assert not left, "\n".join(left)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 EMPTY_WHEN_IDLE: Final = ("exec/bundles", "data/containers")
+SETTLE_SECONDS: Final = 30.0
 
 
 def leftovers(root: Path, ids: Iterable[str]) -> list[str]:
@@ -19,9 +21,22 @@ def leftovers(root: Path, ids: Iterable[str]) -> list[str]:
         ids: the containers it has had.
 
     """
-    needles = [str(root), *ids]
+    needles = [f"{root}/", *ids]
     found = [*_mounts(needles), *_processes(needles), *_cgroups(needles), *_directories(root)]
     return sorted(found)
+
+
+def leftovers_when_settled(root: Path, ids: Iterable[str]) -> list[str]:
+    """Return what is left for good.
+
+    An engine does not wait for its resolver, which notices a moment later that it is alone, nor for what an
+    engine that was killed before it had begun.
+    """
+    known = tuple(ids)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (found := leftovers(root, known)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def _mounts(needles: list[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import docker as docker_py
 import pytest
 
-from tests.clients.engine import Engine
+from tests.clients.engine import Engine, until
 
 # It leaves the sockets of its streams to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -27,9 +27,11 @@ def client(engine: Engine) -> Iterator[Any]:
 
 @pytest.fixture
 def sleeper(client: Any) -> Any:
-    return client.containers.run(
-        "busybox", ["sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"], detach=True
-    )
+    """A container that ends at once when told to: it has set its trap."""
+    script = "trap 'exit 0' TERM; sleep 100000 & wait"
+    container = client.containers.run("busybox", ["sh", "-c", script], detach=True)
+    until(lambda: len(container.top()["Processes"]) == 2, "it has come to its second command")
+    return container
 
 
 def test_it_negotiates_and_pings(client: Any) -> None:

@@ -15,7 +15,7 @@ from tests.clients.cli import Docker
 from tests.clients.passing import ENGINES
 
 PROJECT: Final = Path(__file__).parents[2]
-SECONDS: Final = 100
+SECONDS: Final = 300
 IMAGE: Final = "travelling:1"
 SCRIPT: Final = (
     "mkdir /d; echo hi >/d/f; ln /d/f /d/g; ln -s f /d/l; chown 3:4 /d/f; chmod 4750 /d/f; mkfifo /d/p; "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
@@ -19,8 +19,9 @@ import trustme
 
 USER, PASSWORD = "somebody", "secret"
 HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"  # bcrypt of PASSWORD
-START_SECONDS = 20
+START_SECONDS = 60
 STOP_SECONDS = 10
+LISTENS = re.compile(r"listening on 127\.0\.0\.1:([0-9]+)[\",]")
 
 
 @attrs.frozen
@@ -58,26 +59,25 @@ async def docker_registry(
     """Run a registry with files of its own below `directory`, until the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="registry-", dir=directory))
     authority = trustme.CA() if tls else None
-    registry = RealRegistry(_free_port(), directory / "storage", authority)
     configuration = directory / "registry.json"
-    configuration.write_bytes(orjson.dumps(_configuration(registry, directory, password=password)))
-    with (directory / "registry.log").open("wb") as log:
+    configuration.write_bytes(orjson.dumps(_configuration(directory, authority, password=password)))
+    log = directory / "registry.log"
+    with log.open("wb") as output:
         command = [installed("docker-registry"), "serve", str(configuration)]
-        process = await trio.lowlevel.open_process(command, stdout=log, stderr=log)
+        process = await trio.lowlevel.open_process(command, stdout=output, stderr=output)
     try:
-        await _listening(registry.port, process)
-        yield registry
+        yield RealRegistry(await _port(log, process), directory / "storage", authority)
     finally:
         process.terminate()
         with trio.move_on_after(STOP_SECONDS, shield=True):
             await process.wait()
 
 
-def _configuration(registry: RealRegistry, directory: Path, *, password: bool) -> dict[str, object]:
-    """Return its configuration: JSON is YAML."""
-    http: dict[str, object] = {"addr": registry.address, "secret": "tests"}
-    if registry.authority is not None:
-        issued = registry.authority.issue_cert("127.0.0.1", "localhost")
+def _configuration(directory: Path, authority: trustme.CA | None, *, password: bool) -> dict[str, object]:
+    """Return its configuration: JSON is YAML.  The kernel chooses a port, which nobody else can take."""
+    http: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "tests"}
+    if authority is not None:
+        issued = authority.issue_cert("127.0.0.1", "localhost")
         issued.private_key_pem.write_to_path(directory / "registry.key")
         for i, blob in enumerate(issued.cert_chain_pems):
             blob.write_to_path(directory / "registry.pem", append=i > 0)
@@ -86,7 +86,7 @@ def _configuration(registry: RealRegistry, directory: Path, *, password: bool) -
         "version": "0.1",
         "log": {"level": "info"},
         "storage": {
-            "filesystem": {"rootdirectory": str(registry.storage)},
+            "filesystem": {"rootdirectory": str(directory / "storage")},
             "delete": {"enabled": True},
         },
         "http": http,
@@ -97,21 +97,11 @@ def _configuration(registry: RealRegistry, directory: Path, *, password: bool) -
     return configuration
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-async def _listening(port: int, process: trio.Process) -> None:
+async def _port(log: Path, process: trio.Process) -> int:
+    """Wait until the registry says where it listens."""
     with trio.fail_after(START_SECONDS):
         while process.poll() is None:
-            try:
-                stream = await trio.open_tcp_stream("127.0.0.1", port)
-            except OSError:
-                await trio.sleep(0.02)
-            else:
-                await stream.aclose()
-                return
-    raise AssertionError("docker-registry ended at once: see registry.log")
+            if (said := LISTENS.search(log.read_text())) is not None:
+                return int(said[1])
+            await trio.sleep(0.02)
+    raise AssertionError(f"docker-registry ended at once: {log.read_text()}")

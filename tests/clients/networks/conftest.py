@@ -9,8 +9,8 @@ import pytest
 
 from tests.clients.cli import Docker, connect, import_busybox
 from tests.clients.engine import Engine, configure, running
+from tests.clients.leaks import leftovers_when_settled
 from tests.clients.networks.hosts import Hosts, two_hosts
-from tests.clients.networks.leaks import leftovers_when_settled
 
 WITH_BRIDGE = {"bridge": "longshore0"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from daemon.images import digests
-from tests.clients.cli import Docker, connect
+from tests.clients.cli import SECONDS, Docker, connect
 from tests.clients.engine import Engine, configure, launched, running, until
 from tests.clients.http_api import Api
 from tests.clients.registries.background import in_background
@@ -127,7 +126,8 @@ def test_a_pull_that_is_interrupted_goes_on_with_the_next(
     image = shelve(place.shelf, "1", tar_of(small=b"x"), tar_of(file=noise(4 * MIB)))
     place.shelf.fail(BLOB + image.layers[1], _stalling_at(3 * MIB))
     client = images.start("pull", place.name())
-    until(lambda: _size(engine, image.layers[1]) >= 2 * MIB, "half of it")
+    until(lambda: image.layers[0] in stored(engine), "the whole of the first layer")
+    until(lambda: _size(engine, image.layers[1]) >= 2 * MIB, "half of the second")
     client.kill()
     client.communicate()
     until(lambda: partials(engine) == set(image.layers), "the pull to end, and what came of it to be kept")
@@ -143,16 +143,18 @@ def test_two_clients_share_a_pull(images: Docker, place: Place) -> None:
     go = threading.Event()
 
     def held(reply: Reply) -> Reply:
-        go.wait(30)
+        go.wait(SECONDS)
         return reply
 
     place.shelf.fail(BLOB + image.layers[0], held)
     clients = [images.start("pull", place.name()) for _ in range(2)]
+    for client in clients:  # whoever has come is shown what there is to show already
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"1: Pulling from box\n"
     until(lambda: ranges_asked_for(place, image.layers[0]), "the first to ask")
-    time.sleep(0.5)  # the second has nothing to show for having come
     go.set()
     for client in clients:
-        out, _ = client.communicate(timeout=30)
+        out, _ = client.communicate(timeout=SECONDS)
         assert f"Status: Downloaded newer image for {place.name()}" in out.decode()
     assert len(ranges_asked_for(place, image.layers[0])) == 1
 
@@ -176,7 +178,7 @@ def test_a_crash_leaves_no_image_and_the_next_pull_is_whole(
             cli = connect(engine.url, root / "home")
             until(partial(answers, cli), "the engine to answer")
             assert cli("pull", place.name(), ok=False).code != 0
-            engine.process.wait(30)
+            engine.process.wait(SECONDS)
         with running(root) as engine:
             cli = connect(engine.url, root / "home")
             there = cli("images", "--quiet", "--no-trunc").lines

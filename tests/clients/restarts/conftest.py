@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.leaks import leftovers
+from tests.clients.leaks import leftovers_when_settled
 from tests.clients.restarts.site import Site
 
 
@@ -38,7 +38,7 @@ def _clear_up(site: Site) -> None:
     site.docker.remove_all()
     ids = site.docker.ids_ever()
     site.engine.stop()
-    left = leftovers(site.root, ids)
+    left = leftovers_when_settled(site.root, ids)
     tracebacks = [line for line in site.engine.log.splitlines() if "Traceback" in line]
     shutil.rmtree(site.root / "data", ignore_errors=True)
     assert not left, "\n".join(left)

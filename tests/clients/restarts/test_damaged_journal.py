@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.runtimes.strays import monitors
 from tests.clients.engine import until
-from tests.clients.leaks import leftovers
+from tests.clients.leaks import leftovers_when_settled
 from tests.clients.restarts.site import Site
 
 RUNTIMES = ("crun", "runc")
@@ -112,7 +113,8 @@ def test_running_containers_outlive_the_journal(site: Site, runtime: str) -> Non
     for container in (run, paused, waiting):
         check_alive(site, container)
     go_on(site)
-    assert leftovers(site.root / "nowhere", [run, paused, waiting]) == []  # the events do not name these
+    left = leftovers_when_settled(site.root / "nowhere", [run, paused, waiting])
+    assert left == []  # the events do not name these
 
 
 def test_an_end_that_nobody_saw_is_told_truly_even_without_the_journal(site: Site) -> None:
@@ -123,6 +125,7 @@ def test_an_end_that_nobody_saw_is_told_truly_even_without_the_journal(site: Sit
     lose_journal(site)
     Path(f"/proc/{pid}/root/go").touch()
     until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")
+    until(lambda: not monitors(site.root / "exec"), "its monitor, too")
     site.start()
     until(lambda: state(site, container)["Status"] == "exited", "it is known to have ended")
     assert state(site, container)["ExitCode"] == 7
@@ -218,7 +221,7 @@ def test_what_a_damaged_record_refers_to_stays_until_its_file_is_removed(site: S
         site.engine.kill()
     site.start()
     go_on(site)
-    assert leftovers(site.root / "nowhere", [run]) == []
+    assert leftovers_when_settled(site.root / "nowhere", [run]) == []
 
 
 def test_other_damaged_records_keep_nobody_from_working(site: Site) -> None:
@@ -256,4 +259,4 @@ def test_a_monitor_that_is_lost_with_the_journal_leaves_no_process(site: Site) -
     assert state(site, run)["ExitCode"] == 255
     go_on(site)
     site.docker("rm", run)
-    assert leftovers(site.root / "nowhere", [run]) == []
+    assert leftovers_when_settled(site.root / "nowhere", [run]) == []

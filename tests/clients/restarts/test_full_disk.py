@@ -160,7 +160,7 @@ def check_works(site: Site, created: str) -> None:
 
 @pytest.mark.parametrize("end", [Site.restart, Site.crash])
 def test_an_engine_starts_on_a_full_disk_and_gets_over_it(site: Site, disk: Disk, end: Any) -> None:
-    stopped = site.docker.detached("busybox", "sh", "-c", "trap 'exit 9' TERM; sleep 100000 & wait")
+    stopped = site.docker.heeding("TERM", 9)
     kept = site.docker.sleeper("--name", "kept")
     created = site.docker("create", "--name", "created", "busybox", "true").out.strip()
     disk.fill()

@@ -54,10 +54,10 @@ def test_what_was_told_stays_true_and_is_not_told_again(
 def test_a_probe_under_way_is_not_left_behind(site: Site, renew: Callable[[Site], None]) -> None:
     site.start()
     container = site.docker.sleeper("--health-cmd", SLEEP, *OFTEN)
-    until(lambda: SLEEP in site.docker("top", container).out, "it is being probed")
+    until(lambda: _pids(site, container), "it is being probed")
     before = _pids(site, container)
     renew(site)
-    until(lambda: SLEEP in site.docker("top", container).out, "it is probed again")
+    until(lambda: _pids(site, container) - before, "it is probed again")
     assert before.isdisjoint(_pids(site, container))
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import docker as docker_py
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from tests.clients.engine import until
 from tests.clients.restarts.site import Site
 
+T = TypeVar("T")
+RESTART_SECONDS: Final = 70  # the longest wait between two starts is a minute
 OBEDIENT: Final = ("busybox", "sh", "-c", "trap 'exit 5' TERM; sleep 100000 & wait")
 
 
@@ -29,8 +33,23 @@ def looping(site: Site, *options: str) -> str:
     """Return a container whose next start is seconds away."""
     container = site.docker.detached("--restart", "always", *options, "busybox", "sh", "-c", "exit 3")
     until(lambda: site.docker.inspect(container)["RestartCount"] >= 5, "five restarts")
-    until(lambda: state(site, container)["Restarting"], "the sixth")
+    until(lambda: waits(site, container), "the sixth")
     return container
+
+
+def waits(site: Site, container: str) -> bool:
+    """Whether a container waits for its next start."""
+    return bool(state(site, container)["Restarting"])
+
+
+def between_starts(site: Site, container: str, look: Callable[[], T]) -> T:
+    """Return what is seen while a container waits for one start; each wait is longer than the last."""
+    while True:
+        until(lambda: waits(site, container), "it waits", RESTART_SECONDS)
+        count = site.docker.inspect(container)["RestartCount"]
+        seen = look()
+        if waits(site, container) and site.docker.inspect(container)["RestartCount"] == count:
+            return seen
 
 
 def actions(site: Site, container: str) -> list[str]:
@@ -54,15 +73,19 @@ def test_failures_are_followed_by_as_many_starts_as_were_asked_for(site: Site) -
 def test_a_restarting_container_is_shown_as_such(site: Site) -> None:
     site.start()
     container = looping(site)
-    now = state(site, container)
+
+    def seen(*command: str) -> str:
+        done = between_starts(site, container, lambda: site.docker(*command, ok=False))
+        return done.out + done.err
+
+    now = between_starts(site, container, lambda: state(site, container))
     shown = {key: now[key] for key in ("Status", "Running", "Restarting", "Pid", "ExitCode")}
     assert shown == {"Status": "restarting", "Running": True, "Restarting": True, "Pid": 0, "ExitCode": 3}
-    listed = site.docker("ps", "--filter", "status=restarting", "--format", "{{.State}} {{.Status}}").out
+    listed = seen("ps", "--filter", "status=restarting", "--format", "{{.State}} {{.Status}}")
     assert listed.startswith("restarting Restarting (3) ")
-    assert site.docker.ids("status=running") == []
-    refused = site.docker("exec", container, "true", ok=False).err
-    assert "is restarting, wait until the container is running" in refused
-    assert "is restarting: stop the container" in site.docker("rm", container, ok=False).err
+    assert seen("ps", "--all", "--quiet", "--filter", "status=running") == ""
+    assert "is restarting, wait until the container is running" in seen("exec", container, "true")
+    assert "is restarting: stop the container" in seen("rm", container)
 
 
 @pytest.mark.parametrize("command", ["stop", "kill"])
@@ -82,7 +105,8 @@ def test_docker_py_sees_the_same(site: Site) -> None:
         container = client.containers.run("busybox", ["false"], detach=True, restart_policy=policy)
         assert container.wait()["StatusCode"] == 1
         until(lambda: container.reload() or container.status == "restarting", "restarting")
-        assert container in client.containers.list(filters={"status": "restarting"})
+        restarting = partial(client.containers.list, filters={"status": "restarting"})
+        until(lambda: container in restarting(), "it is listed as such, between two short runs")
         container.update(restart_policy={"Name": "no"})
         until(lambda: container.reload() or container.status == "exited", "exited")
         container.remove()

@@ -51,11 +51,11 @@ def test_a_signal_that_follows_readiness_at_once_is_a_reload(site: Site, manager
 
 
 def test_without_live_restore_containers_are_stopped_with_the_engine(site: Site) -> None:
-    site.configure({"live-restore": False, "shutdown-timeout": 2})
+    site.configure({"live-restore": False, "shutdown-timeout": 5})
     site.start()
     obedient = site.docker.sleeper()
     site.docker("pause", site.docker.sleeper())
-    own_code = site.docker.detached("busybox", "sh", "-c", "trap 'exit 7' TERM; sleep 100000 & wait")
+    own_code = site.docker.heeding("TERM", 7)
     deaf, quick = site.docker.detached(*DEAF), site.docker.detached("--stop-timeout", "0", *DEAF)
     assert site.api.get("/info")["LiveRestoreEnabled"] is False
     site.engine.stop()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.leaks import leftovers_when_settled
 from tests.clients.networks.conftest import WITH_BRIDGE
 from tests.clients.networks.hosts import Hosts, two_hosts
-from tests.clients.networks.leaks import leftovers_when_settled
 from tests.clients.restarts.site import Site
 
 

@@ -23,9 +23,9 @@ import attrs
 
 from tests.clients.engine import STOP_SECONDS, configure, roots
 from tests.clients.http_api import Api
+from tests.clients.leaks import leftovers_when_settled
 from tests.clients.networks.conftest import WITH_BRIDGE
 from tests.clients.networks.hosts import Hosts
-from tests.clients.networks.leaks import leftovers_when_settled
 from tests.clients.restarts.crash.box import Unheard
 from tests.clients.restarts.crash.checker import Checker
 from tests.clients.restarts.crash.chronicle import NotedApi, clock
