@@ -17,6 +17,7 @@ from daemon.runtimes.monitorfiles import MonitorFiles
 from daemon.runtimes.oci import OciRuntime
 from daemon.runtimes.processes import spawn, started_ticks, wait_ended
 from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, started
+from tests.unit.actors.fakes import KILL
 
 TERMINAL_SOCKETS: Final = "conmon-term.*"
 LONG: Final = "x" * 120  # more than fits into the path of a socket
@@ -65,7 +66,9 @@ async def test_crun_executes_a_copy_in_memory(real: RealRig) -> None:
         with trio.fail_after(REAL_SECONDS):
             while not os.readlink(f"/proc/{pid}/exe").startswith("/memfd:"):  # ruff: ignore[async-busy-wait]  nobody tells us
                 await trio.sleep(0.01)
-    await wait_ended(pid, started_ticks(pid))
+            real.host.signal(container.run, KILL)
+            await container.wait()
+            await wait_ended(pid, started_ticks(pid))
 
 
 async def test_a_terminals_socket_is_among_its_monitors_files_however_long_their_path(tmp_path: Path) -> None:

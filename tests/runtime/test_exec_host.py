@@ -26,7 +26,7 @@ from daemon.model import ExecConfig
 from daemon.runtimes.attach import AttachSession
 from daemon.runtimes.base import Exit, Run
 from daemon.runtimes.failures import launch_failure
-from tests.runtime.hosts import DEAF, RealRig, started
+from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, started
 from tests.unit.actors.fakes import KILL
 
 SIZED: Final = "until case $(stty size 2>/dev/null) in [1-9]*) true;; *) false;; esac; do :; done; stty size"
@@ -163,6 +163,6 @@ async def test_a_session_ends_with_its_container(real: RealRig) -> None:
         run, session = await there.execute(record)
         session.abandon()
         real.host.signal(there.run, KILL)
-        with trio.fail_after(10):
+        with trio.fail_after(REAL_SECONDS):
             assert await there.host.wait(record, run) == Exit(137)
         await there.host.clean_up(record)

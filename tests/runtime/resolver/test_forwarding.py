@@ -15,6 +15,7 @@ from tests.runtime.resolver.places import Handler, Namespace, upstream
 from tests.unit.networks.resolver.askers import asker, member
 
 pytestmark = pytest.mark.runtime
+TRIES = 3  # one of them is not held up by a busy machine
 
 
 def addresses(query: dns.message.Message, count: int = 1) -> bytes:
@@ -97,6 +98,12 @@ async def test_the_next_server_is_asked(resolver: Resolver, spaces: list[Namespa
         assert len(first.asked) == 1
 
 
+async def seconds_of_an_answer(space: Namespace, tcp: bool) -> float:
+    began = trio.current_time()
+    assert await space.texts("example.org", tcp=tcp) == ["192.0.2.1"]
+    return trio.current_time() - began
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_a_server_where_nobody_listens_is_passed_over_at_once(
     resolver: Resolver, spaces: list[Namespace], tcp: bool
@@ -105,9 +112,7 @@ async def test_a_server_where_nobody_listens_is_passed_over_at_once(
         pass
     async with upstream(addresses) as second:
         await put(resolver, spaces[0], gone.address, second.address)
-        began = trio.current_time()
-        assert await spaces[0].texts("example.org", tcp=tcp) == ["192.0.2.1"]
-        assert trio.current_time() - began < FIRST_SECONDS
+        assert min([await seconds_of_an_answer(spaces[0], tcp) for _ in range(TRIES)]) < FIRST_SECONDS
     await put(resolver, spaces[0], gone.address)
     assert (await spaces[0].ask("example.org")).rcode() == dns.rcode.SERVFAIL
 
@@ -123,8 +128,13 @@ async def test_a_server_that_refuses_is_quoted_if_no_other_knows(
 async def test_a_slow_server_holds_nobody_else_up(resolver: Resolver, spaces: list[Namespace]) -> None:
     async with upstream(silent) as server, trio.open_nursery() as nursery:
         await put(resolver, spaces[0], server.address)
-        nursery.start_soon(spaces[0].ask, "example.org")
+        over = trio.Event()
+
+        async def ask_in_vain() -> None:
+            assert (await spaces[0].ask("example.org")).rcode() == dns.rcode.SERVFAIL
+            over.set()
+
+        nursery.start_soon(ask_in_vain)
         await server.was_asked.wait()
-        began = trio.current_time()
         assert await spaces[0].texts("a") == ["10.1.0.2"]
-        assert trio.current_time() - began < FIRST_SECONDS
+        assert not over.is_set()
