@@ -91,7 +91,7 @@ async def test_idle_connection_is_closed_in_the_end(
     app: Application, tmp_path: Path, kind: str, first: bytes
 ) -> None:
     async with (
-        serving(app, tmp_path, kind, keep_alive_seconds=0.1) as (_, dial),
+        serving(app, tmp_path, kind, keep_alive_seconds=0.5) as (_, dial),
         await dial() as client,
     ):
         await client.send_all(first)

@@ -23,7 +23,7 @@ from tests.unit.stdio.logtext import START_NS, Reading, line
 from tests.unit.stdio.series import Log, all_of, shown
 from tests.unit.stdio.test_logs import FakeRun
 
-SECONDS = 5  # real time: inotify knows no other
+SECONDS = 60  # real time: inotify knows no other
 
 
 @attrs.define(eq=False)

@@ -18,7 +18,7 @@ from daemon.runtimes.logrotation import RotatedLog, keep_settled
 from tests.unit.stdio.logtext import START_NS, line
 from tests.unit.stdio.series import Log, a_log, held, lines, rotate, shown
 
-SECONDS = 5  # real time: inotify knows no other
+SECONDS = 60  # real time: inotify knows no other
 
 
 class Crash(Exception):

@@ -17,7 +17,7 @@ from tests.unit.stdio.logtext import START_NS, Reading, line, naively, read, sou
 from tests.unit.stdio.series import Log, a_log, all_of, rotate, shown
 from tests.unit.stdio.test_logs import FakeRun, build, damage, records, selections
 
-SECONDS = 5  # real time: inotify knows no other
+SECONDS = 60  # real time: inotify knows no other
 FILES = 6
 NAMES = [*(f"log.{number}" for number in range(FILES - 1, 0, -1)), ".log.spare", "log"]  # the oldest first
 

@@ -19,7 +19,7 @@ from daemon.runtimes.logrotation import RotatedLog
 from daemon.runtimes.logs import NO_END_NS, Selection, existing
 from tests.unit.stdio.logtext import START_NS, Reading, line, naively, read, sound_lines
 
-SECONDS = 5  # real time: inotify knows no other
+SECONDS = 60  # real time: inotify knows no other
 
 LONG = b"long"
 DAMAGE = {b"hole": b"\0" * 100, b"large hole": b"\0" * (LONGEST_LINE_BYTES + 5000)}

@@ -31,7 +31,7 @@ class Session:
         self._over.set()
 
     async def ended(self) -> Ended:
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await self._over.wait()
         assert self.how is not None
         return self.how
