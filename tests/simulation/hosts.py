@@ -185,6 +185,9 @@ class SimulatedHost(Hands):
     async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
         await self.machine.chance.pause()
 
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        await self.machine.chance.pause()
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         with self.machine.exclusively(record.id, "clean up"):
             await self._clear(record.id)

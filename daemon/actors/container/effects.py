@@ -184,10 +184,10 @@ class Effects:
         )
         at_ns = self.now_ns()
         if ended is None:
-            await self.mailbox.tell(Lost(at_ns, late=not monitored))
+            await self._memberships.end(Lost(at_ns, late=not monitored))
             return
         late = 0 < ended.at_ns < since_ns
-        await self.mailbox.tell(Exited(ended, ended.at_ns if late else at_ns, late))
+        await self._memberships.end(Exited(ended, ended.at_ns if late else at_ns, late))
 
     def _give_up(self, _: object) -> None:
         ended = Failed("the engine ended while the container was being started")

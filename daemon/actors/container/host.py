@@ -99,6 +99,14 @@ class ContainerHost(Protocol):
     async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
         """Have the container found by its new name."""
 
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        """Leave nothing of a container whose process has ended in any network, nor of the host's ports.
+
+        Raises:
+            EngineError: something could not be undone; everything else is.
+
+        """
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run: process, monitor, cgroup, mount, bundle, place in a network."""
 

@@ -202,6 +202,10 @@ class LinuxHost:
         with _translated("the container's networks cannot be written down"):
             await trio.to_thread.run_sync(self.bundles.keep_networks, record, kept)
 
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        """Leave nothing of a container whose process has ended in any network, nor of the host's ports."""
+        await self.networks.leave(record)
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         """Leave nothing of the run; the writable layer stays."""
         # At the same time, because unmounting syncs a disk.

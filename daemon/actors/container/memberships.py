@@ -4,10 +4,14 @@ One change after the other, as with updates (`daemon.actors.container.updates`),
 container depends on all its networks.  A container that does not run is changed in its record alone.
 What a run left is cleared away only after a change that was under way, or that change would make some of it
 anew when nobody looks any more.
+
+Whoever hears that a container has ended may want its address or its port at once, or to remove its network;
+so it has left its networks by then, as with dockerd.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import attrs
@@ -17,7 +21,7 @@ import trio
 from daemon.actors.container.admission.endpoints import PRIVATE_EXCLUDES, SHARED, SHARING_EXCLUDES
 from daemon.actors.container.commands import Connect, Disconnect
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.reports import Connected, Disconnected
+from daemon.actors.container.reports import Connected, Disconnected, Exited, Lost
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import ALIVE, LAUNCHING
 from daemon.actors.mailbox import Mailbox, Promise
@@ -27,6 +31,7 @@ from daemon.failpoints import reached
 
 LOG: Final = structlog.get_logger(__name__)
 REST_SECONDS: Final = 60.0  # a change takes less than the limits of what it asks together
+LEAVE_SECONDS: Final = 5.0  # an end is told all the same, and clearing up does the rest
 ALREADY_THERE: Final = "endpoint with name {name} already exists in network {network}"
 
 
@@ -55,6 +60,27 @@ class Memberships:
         with trio.move_on_after(REST_SECONDS):
             async with self._turn:
                 pass
+
+    async def end(self, report: Exited | Lost) -> None:
+        """Report that the process has ended, when it is in no network any more."""
+        if not self.cell.current.attachments.sandbox:  # it has nothing that anybody else could want
+            await self.mailbox.tell(report)
+            return
+        with trio.move_on_after(LEAVE_SECONDS) as leaving:
+            async with self._turn:
+                await self._leave_all()
+                leaving.deadline = math.inf
+                await self.mailbox.tell(report)
+                await self.cell.wait_for(lambda now: now.state not in ALIVE)  # until then one could join
+        if leaving.cancelled_caught:
+            await self.mailbox.tell(report)
+
+    async def _leave_all(self) -> None:
+        record = self.cell.current.record
+        try:
+            await self.host.leave_networks(record)
+        except EngineError as error:  # clearing up tries again
+            LOG.warning("networks not left", container=record.id, reason=str(error))
 
     async def _rename(self) -> None:
         # What is being launched has been read already, and is in its networks by its old name.

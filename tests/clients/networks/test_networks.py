@@ -75,6 +75,19 @@ def test_an_address_in_use_is_refused(docker: Docker) -> None:
     assert "Address already in use" in refused.err
 
 
+@pytest.mark.parametrize("command", ["stop", "kill"])
+def test_what_a_container_had_is_free_when_its_end_is_answered(
+    docker: Docker, hosts: Hosts, command: str
+) -> None:
+    docker("network", "create", "--subnet", "10.77.0.0/24", "web")
+    for _ in range(3):
+        container = docker.sleeper("--network", "web", "--ip", "10.77.0.55", "-p", "8080:80")
+        assert hosts.elements() == 1
+        docker(command, container)
+        assert hosts.elements() == 0
+    docker("network", "rm", "web")
+
+
 def test_who_knew_an_address_is_told_of_its_next_holder(docker: Docker) -> None:
     docker("network", "create", "--subnet", "10.78.0.0/24", "red")
     neighbour = docker.sleeper("--network", "red")

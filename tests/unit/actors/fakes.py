@@ -233,6 +233,9 @@ class FakeHost(Stages):
     async def rename_in_networks(self, record: ContainerRecord, attachments: Attachments) -> None:
         await self.stage("rename", record.name)
 
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        await self.stage("leave all", record.id)
+
     async def clean_up(self, record: ContainerRecord, run: Run | None) -> None:
         await self.stage("clean_up", run and run.pid)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.actors.container.actor import Container
 from daemon.actors.container.attachments import Attachments
 from daemon.actors.container.commands import Connect, Disconnect, Kill, Rename, Start, Stop
-from daemon.actors.container.memberships import REST_SECONDS
+from daemon.actors.container.memberships import LEAVE_SECONDS, REST_SECONDS
 from daemon.actors.container.snapshot import ContainerSnapshot, Stored
 from daemon.actors.container.states import State
 from daemon.actors.mailbox import Promise
@@ -23,7 +24,7 @@ from tests.unit.runtimes.tables import RUNTIMES
 
 WISH: Final = EndpointConfig(aliases=("www",))
 HOME: Final = {"home": EndpointConfig()}
-AT_HOME: Final = Attachments((an_attachment("home"),))
+AT_HOME: Final = Attachments((an_attachment("home"),), sandbox="/netns/web")
 
 
 @pytest.fixture
@@ -124,7 +125,9 @@ async def test_a_full_disk_takes_back_what_was_joined(at_home: World) -> None:
     assert (at_home.host.stages[-1], networks(container)) == ("leave", (["home"], ["home"]))
 
 
-async def test_what_a_run_left_is_cleared_away_after_a_change_under_way(at_home: World) -> None:
+async def test_what_a_run_left_is_cleared_away_after_a_change_under_way(
+    at_home: World, autojump_clock: MockClock
+) -> None:
     container = await at_home.running(networks=HOME)
     gate = at_home.host.hold("join")
     promise = await begun(container)
@@ -146,7 +149,50 @@ async def test_a_change_that_hangs_does_not_keep_a_run_from_being_cleared_away(
     await begun(container)
     await container.mailbox.ask(Kill())
     await at_home.reaches(container, State.EXITED)
-    assert at_home.host.asked("clean_up")[0][0] == REST_SECONDS
+    assert at_home.host.asked("clean_up")[0][0] == LEAVE_SECONDS + REST_SECONDS
+
+
+@pytest.mark.parametrize("command", [Kill(), Stop()])
+async def test_whoever_is_told_of_an_end_finds_the_networks_left(
+    at_home: World, autojump_clock: MockClock, command: Kill | Stop
+) -> None:
+    container = await at_home.running(networks=HOME)
+    leaving, clearing = at_home.host.hold("leave all"), at_home.host.hold("clean_up")
+    ended = at_home.ask(container, command)
+    await trio.sleep(1)
+    assert ended.pending
+    assert container.snapshot.running
+    leaving.set()
+    await ended.answer()
+    assert container.snapshot.state is State.STOPPED
+    clearing.set()
+
+
+async def test_an_end_is_told_even_if_the_networks_cannot_be_left(
+    at_home: World, autojump_clock: MockClock
+) -> None:
+    at_home.host.faults["leave all"] = Failed("the kernel refuses")
+    container = await at_home.running(networks=HOME)
+    await container.mailbox.ask(Kill())
+    del at_home.host.faults["leave all"]
+    await container.mailbox.ask(Start(RUNTIMES))
+    at_home.host.hold("leave all")
+    await container.mailbox.ask(Kill())
+    assert at_home.now == LEAVE_SECONDS
+
+
+async def test_who_has_left_its_networks_is_connected_in_its_record_alone(at_home: World) -> None:
+    container = await at_home.running(networks=HOME)
+    leaving = at_home.host.hold("leave all")
+    killed = at_home.ask(container, Kill())
+    await wait_all_tasks_blocked()
+    promise = await begun(container)
+    leaving.set()
+    await promise.outcome()
+    await killed.answer()
+    await at_home.reaches(container, State.EXITED)
+    assert at_home.host.asked("join") == []
+    assert networks(container) == (["home", "web"], [])
 
 
 async def test_who_is_being_started_is_connected_once_it_runs(at_home: World) -> None:
