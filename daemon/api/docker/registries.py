@@ -42,7 +42,7 @@ async def pull() -> Response:
     """Pull an image, or all tags of a repository: `POST /images/create?fromImage=`."""
     wish = PullWish(
         pulled(text("fromImage"), text("tag")),
-        credentials.from_header_leniently(request.headers.get(AUTH, "")),
+        credentials.from_header(request.headers.get(AUTH, "")),
         wanted_platform(),
     )
     watch = until_the_conversation_ends(Watch())
@@ -106,7 +106,7 @@ async def _shown(watch: Watch) -> Response:
 async def inspect(name: str) -> Response:
     """Show what a registry has under a name."""
     reference = references.parse(name).tagged
-    who = credentials.from_header_leniently(request.headers.get(AUTH, ""))
+    who = credentials.from_header(request.headers.get(AUTH, ""))
     async with engine().registries.repository(reference, who) as repository:
         listing = await distribution.look_up(repository, reference)
     manifest = listing.manifest
@@ -129,7 +129,7 @@ async def search() -> Response:
     limit = integer("limit", SEARCH_LIMIT) or SEARCH_LIMIT
     if not 1 <= limit <= MOST_FOUND:
         raise InvalidParameter(f"limit {limit} is outside the range of [1, {MOST_FOUND}]")
-    who = credentials.from_header_leniently(request.headers.get(AUTH, ""))
+    who = credentials.from_header(request.headers.get(AUTH, ""))
     found = await engine().registries.search(text("term"), limit, who)
     return answers.json([_found(result) for result in found if _accepts(given, result)])
 

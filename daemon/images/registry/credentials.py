@@ -1,7 +1,6 @@
 """Who somebody is to a registry, as clients send it with each request.
 
-`X-Registry-Auth` is base64url (padded or not) of a JSON object; `X-Registry-Config` the same of an object
-with one of these for each registry; `POST /auth` has the object for a body.
+`X-Registry-Auth` is base64url (padded or not) of a JSON object; `POST /auth` has the object for a body.
 
 Source: API contract 3.16; `moby:api/pkg/authconfig/authconfig.go`.
 """
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -40,7 +38,7 @@ ANONYMOUS: Final = Credentials()
 
 @attrs.frozen
 class Login:
-    """The body of `POST /auth`, and one entry of either header."""
+    """The body of `POST /auth`, and what the header has."""
 
     username: str = wire("username", default="")
     password: str = wire("password", default="", repr=False)
@@ -77,52 +75,21 @@ def read_login(document: object) -> Login:
 
 
 def from_header(value: str) -> Credentials:
-    """Read `X-Registry-Auth`; an empty one is nobody's.
-
-    Raises:
-        InvalidParameter: it is not base64url of such an object.
-
-    """
-    if not value:
-        return ANONYMOUS
-    return read_login(_decode(value, "X-Registry-Auth")).credentials
-
-
-def from_header_leniently(value: str) -> Credentials:
-    """Read `X-Registry-Auth` as a pull does: what cannot be read is nobody's."""
+    """Read `X-Registry-Auth`; one that is empty or cannot be read is nobody's, as to dockerd."""
     try:
-        return from_header(value)
+        return read_login(_decode(value)).credentials if value else ANONYMOUS
     except InvalidParameter:
         return ANONYMOUS
 
 
-def from_config_header(value: str) -> Mapping[str, Credentials]:
-    """Read `X-Registry-Config`: credentials by the address of their registry.
-
-    Raises:
-        InvalidParameter: it is not base64url of such an object.
-
-    """
-    if not value:
-        return {}
-    document = _decode(value, "X-Registry-Config")
-    return {address: read_login(entry).credentials for address, entry in document.items()}
-
-
-def _decode(value: str, header: str) -> dict[str, Any]:
-    """Return the object; a header may use either alphabet of base64, as clients do."""
+def _decode(value: str) -> Any:
+    """Return the document; a header may use either alphabet of base64, as clients do."""
     try:
         plain = value.strip().rstrip("=").replace("+", "-").replace("/", "_")
-        document = orjson.loads(
-            base64.b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_", validate=True)
-        )
+        padded = plain + "=" * (-len(plain) % 4)
+        return orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True)) or {}
     except (ValueError, binascii.Error) as error:
-        raise InvalidParameter(f"invalid {header} header: {error}") from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise InvalidParameter(f"invalid {header} header: must be a JSON object")
-    return document
+        raise InvalidParameter(f"invalid X-Registry-Auth header: {error}") from None
 
 
 def _split_auth(auth: str) -> tuple[str, str]:
