@@ -131,6 +131,7 @@ def test_a_body_says_more_than_the_container(docker: Docker, container: str, api
 @pytest.mark.parametrize(
     ("query", "status", "text"),
     [
+        ({"container": ""}, 400, 'invalid name or ID supplied: ""'),
         ({"container": "nonesuch"}, 404, "No such container: nonesuch"),
         ({"repo": "Foo"}, 400, "must be lowercase"),
         ({"repo": "a@sha256:" + "0" * 64}, 400, "refusing to create a tag with a digest reference"),

@@ -15,6 +15,7 @@ from daemon.api.app import engine
 from daemon.api.body import json_body
 from daemon.api.docker.changes import changed
 from daemon.api.query import parse_boolean, text
+from daemon.errors import InvalidParameter
 from daemon.images import references
 from daemon.images.committing import Description
 from daemon.model import Config
@@ -33,7 +34,7 @@ async def changes(name: str) -> Response:
 @routes.post("/commit")
 async def commit() -> Response:
     """Make an image of a container and answer with its id."""
-    container = engine().containers.resolve(text("container"))
+    container = engine().containers.resolve(_named())
     record = container.snapshot.record
     tag = references.for_tagging(text("repo"), text("tag")) if text("repo") else None
     given = await json_body(Config, if_empty=Config())
@@ -43,6 +44,18 @@ async def commit() -> Response:
     )
     wish = Wish(description, tag, pause=parse_boolean(text("pause") or "true"))
     return json({"Id": await engine().commits.commit(container, wish)}, CREATED)
+
+
+def _named() -> str:
+    """Return what the client calls the container.
+
+    Raises:
+        InvalidParameter: it does not say.
+
+    """
+    if name := text("container"):
+        return name
+    raise InvalidParameter('invalid name or ID supplied: ""')
 
 
 def resulting(given: Config, of_container: Config, change: Callable[[Config], Config]) -> Config:
