@@ -188,11 +188,33 @@ class ImagesActor:
         await self._commit(image_changes.tag(self.images.catalog.current, image, command.tag, time.time_ns()))
 
     async def _delete(self, command: Delete) -> Removed:
-        found = self.images.catalog.current.find(command.reference)
+        catalog = self.images.catalog.current
+        found = catalog.find(command.reference)
         users = tuple(self.images.users_of(found.image.id))
-        name = found.tag or found.digest
-        deletion = decide(found.image, name, command.reference, command.force, users)
-        return await self._remove(found.image, deletion)
+        name, is_parent = found.tag or found.digest, found.image.id in catalog.parents
+        deletion = decide(found.image, name, command.reference, command.force, users, is_parent=is_parent)
+        removed = await self._remove(found.image, deletion)
+        if deletion.delete and command.parents:
+            removed += await self._remove_parents(found.image)
+        return removed
+
+    async def _remove_parents(self, image: ImageSnapshot) -> Removed:
+        """Remove what a deleted image was made of, as far as nothing else keeps it."""
+        removed = Removed()
+        for parent in self.images.ancestors(image):
+            if self._is_kept(parent):
+                break
+            try:
+                removed += await self._remove(parent, Deletion((), True))
+            except Conflict as error:
+                _log.info("a parent is not removed", image_id=parent.id, reason=str(error))
+                break
+        return removed
+
+    def _is_kept(self, image: ImageSnapshot) -> bool:
+        """Return whether a name, another image or a container keeps an image."""
+        is_parent = image.id in self.images.catalog.current.parents
+        return bool(image.tags or image.repo_digests or is_parent or tuple(self.images.users_of(image.id)))
 
     async def _remove(self, image: ImageSnapshot, deletion: Deletion) -> Removed:
         before = self.images.catalog.current
@@ -216,14 +238,19 @@ class ImagesActor:
         removed = Removed()
         reclaimed_bytes = self.images.content.drop_partials()
         for image in self.images:
-            if tuple(self.images.users_of(image.id)) or not command.accepts(image):
+            catalog = self.images.catalog.current
+            is_gone = image.id not in catalog.images  # with an image that was made of it
+            if is_gone or tuple(self.images.users_of(image.id)) or not command.accepts(image):
                 continue
+            deletion = Deletion(image.tags, image.id not in catalog.parents, image.digest_names)
             try:
-                one = await self._remove(image, Deletion(image.tags, True, image.digest_names))
+                one = await self._remove(image, deletion)
             except Conflict as error:
                 _log.info("an image is not pruned", image_id=image.id, reason=str(error))
                 continue
-            removed = Removed(removed.untagged + one.untagged, removed.deleted + one.deleted)
+            if deletion.delete:
+                one += await self._remove_parents(image)
+            removed += one
             sizes = {layer.chain_id: layer.unpacked_bytes for layer in image.record.layers}
             reclaimed_bytes += sum(sizes.get(chain_id, 0) for chain_id in one.deleted)
         return Pruned(removed, reclaimed_bytes)

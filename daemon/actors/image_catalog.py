@@ -107,10 +107,14 @@ class Found:
 
 @attrs.frozen
 class Catalog:
-    """All images by id, oldest first; and all tags, canonical, with the id each stands for."""
+    """All images by id, oldest first; and all tags, canonical, with the id each stands for.
+
+    `parents` are the ids of those that others were made of by a commit; they need not be there any more.
+    """
 
     images: Mapping[str, ImageSnapshot] = MappingProxyType({})
     tags: Mapping[str, str] = MappingProxyType({})
+    parents: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[ImageSnapshot]:
         return iter(self.images.values())
@@ -202,6 +206,7 @@ def make_catalog(images: Iterable[ImageSnapshot]) -> Catalog:
     return Catalog(
         MappingProxyType({image.id: image for image in ordered}),
         MappingProxyType({tag.canonical: image.id for image in ordered for tag in image.tags}),
+        frozenset(image.record.parent for image in ordered if image.record.parent),
     )
 
 

@@ -75,13 +75,21 @@ class Removed:
     untagged: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
 
+    def __add__(self, other: Removed) -> Removed:
+        """Return what two did, one after the other."""
+        return Removed(self.untagged + other.untagged, self.deleted + other.deleted)
+
 
 @attrs.frozen
 class Delete(Command[Removed]):
-    """Remove a name or an image, whichever `reference` means."""
+    """Remove a name or an image, whichever `reference` means.
+
+    With `parents` those that the image was made of go too, as far as nothing else keeps them.
+    """
 
     reference: str
     force: bool = False
+    parents: bool = True
 
 
 @attrs.frozen
@@ -94,7 +102,10 @@ class Pruned:
 
 @attrs.frozen
 class Prune(Command[Pruned]):
-    """Remove every image that no container uses and `accepts` likes."""
+    """Remove every image that no container uses and `accepts` likes.
+
+    One of which others were made loses its names, and goes with the last of these.
+    """
 
     accepts: Callable[[ImageSnapshot], bool]
 

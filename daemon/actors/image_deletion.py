@@ -1,9 +1,10 @@
 """What `docker rmi` may do, as one pure function.
 
 The rules and their texts are Docker's, because scripts rely on both: a name only goes if that leaves
-no container without a name for its image, an id only goes if nothing else hangs on it.  One thing differs:
-with force, the image of a stopped container loses its names but stays, since this engine lets
-nobody take away what a container needs to start again.
+no container without a name for its image, an id only goes if nothing else hangs on it, and an image of
+which others were made stays until they are gone.  One thing differs: with force, the image of a stopped
+container loses its names but stays, since this engine lets nobody take away what a container needs to
+start again.
 
 Source: api-contract section 3.6, moby daemon/images/image_delete.go (behaviour only).
 """
@@ -45,16 +46,30 @@ class Deletion:
 
 
 def decide(
-    image: ImageSnapshot, name: Reference | None, typed: str, force: bool, users: Sequence[ImageUser]
+    image: ImageSnapshot,
+    name: Reference | None,
+    typed: str,
+    force: bool,
+    users: Sequence[ImageUser],
+    *,
+    is_parent: bool = False,
 ) -> Deletion:
-    """Return what deleting `image` means; `name` is the one it was found by, `typed` what the client wrote.
+    """Return what deleting `image` means.
+
+    Args:
+        image: what is to go.
+        name: the one it was found by, if it was by one.
+        typed: what the client wrote.
+        force: whether the client insists.
+        users: the containers made from it.
+        is_parent: whether other images were made of it.
 
     Raises:
         Conflict: something needs the image, or the name.
 
     """
     if name is None:
-        return _by_id(image, force, users)
+        return _by_id(image, force, users, is_parent)
     if not force and _is_single(image) and users:
         raise Conflict(
             f'conflict: unable to remove repository reference "{typed}" (must force) - container '
@@ -62,7 +77,7 @@ def decide(
         )
     untag, forget = _names_that_go(image, name)
     is_last = len(untag) == len(image.tags) and len(forget) == len(image.digest_names)
-    return Deletion(untag, is_last and not users, forget)
+    return Deletion(untag, is_last and not users and not is_parent, forget)
 
 
 def _names_that_go(
@@ -83,7 +98,9 @@ def _is_single(image: ImageSnapshot) -> bool:
     return len(image.tags) <= 1 and len(repositories) <= 1
 
 
-def _by_id(image: ImageSnapshot, force: bool, users: Sequence[ImageUser]) -> Deletion:
+def _by_id(image: ImageSnapshot, force: bool, users: Sequence[ImageUser], is_parent: bool) -> Deletion:
+    if is_parent:
+        raise _conflict(image, CANNOT_FORCE, "image has dependent child images")
     running = [user for user in users if user.running]
     if running:
         raise _conflict(image, CANNOT_FORCE, f"image is being used by running container {_short(running[0])}")

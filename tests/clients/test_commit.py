@@ -31,9 +31,9 @@ def container(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Itera
     until(lambda: "ready" in docker("logs", container).out, "it has made its changes")
     yield container
     docker.remove_all()
-    images = set(docker("images", "-aq", "--no-trunc").lines)
-    busybox = docker("images", "-q", "--no-trunc", "busybox").out.strip()
-    docker("rmi", "-f", *(images - {busybox}), ok=False)
+    names = docker("images", "--format", "{{.Repository}}:{{.Tag}}").lines
+    docker("rmi", "-f", *(set(names) - {"busybox:latest"}), ok=False)
+    docker("image", "prune", "--force")
 
 
 @pytest.mark.parametrize("state", ["running", "stopped"])
@@ -156,3 +156,23 @@ def test_a_commit_is_done_even_if_nobody_waits(docker: Docker, container: str) -
 def _told(docker: Docker, container: str) -> list[str]:
     until_now = ("--since", "1", "--until", f"{time.time():.9f}")
     return docker("events", *until_now, "--filter", f"container={container}", "--format", "{{.Action}}").lines
+
+
+def test_what_it_was_made_of_stays_until_it_has_gone(docker: Docker, container: str) -> None:
+    docker("commit", container, "below:1")
+    docker("create", "--name", "second", "below:1")
+    docker("commit", "second", "above:1")
+    docker("rm", "second")
+    below, above = (docker.inspect(name)["Id"] for name in ("below:1", "above:1"))
+    refused = docker("rmi", "--force", below, ok=False)
+    assert (
+        f"unable to delete {below[7:19]} (cannot be forced) - image has dependent child images" in refused.err
+    )
+    assert docker("rmi", "below:1").lines == ["Untagged: below:1"]
+    assert below not in docker("images", "--quiet", "--no-trunc").lines
+    assert below in docker("images", "--all", "--quiet", "--no-trunc").lines
+    gone = docker("rmi", "above:1").lines
+    assert [line for line in gone if line.removeprefix("Deleted: ") in {above, below}] == [
+        f"Deleted: {above}",
+        f"Deleted: {below}",
+    ]

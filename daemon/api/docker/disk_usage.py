@@ -16,7 +16,7 @@ from daemon import wire
 from daemon.actors.engine import Engine
 from daemon.api import answers
 from daemon.api.app import engine
-from daemon.api.docker import image_views
+from daemon.api.docker import image_filters, image_views
 from daemon.api.docker.container_views import with_members
 from daemon.api.docker.containers import list_items, sizes
 from daemon.api.query import texts
@@ -63,10 +63,12 @@ def chosen(types: Collection[str], version: ApiVersion) -> Collection[str]:
 
 
 def _images(found: Engine, version: ApiVersion) -> list[dict[str, object]]:
-    shared = image_views.shared_bytes(found.images)
+    catalog = found.images.catalog.current
+    images = tuple(filter(image_filters.shown(catalog.parents), catalog))
+    shared = image_views.shared_bytes(images)
     return [
         image_views.list_item(image, version, len(tuple(found.images.users_of(image.id))), shared[image.id])
-        for image in found.images
+        for image in images
     ]
 
 

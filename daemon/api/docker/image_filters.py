@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from daemon.actors.image_catalog import ImageSnapshot
@@ -21,8 +21,14 @@ Accepts = Callable[[ImageSnapshot], bool]
 Resolve = Callable[[str], ImageSnapshot]
 
 
-def listed(given: Filters, resolve: Resolve) -> Accepts:
+def listed(given: Filters, resolve: Resolve, parents: Collection[str], *, show_all: bool) -> Accepts:
     """Return whether the list shows an image.
+
+    Args:
+        given: the filters.
+        resolve: finds an image.
+        parents: ids of images that others were made of.
+        show_all: whether these are shown if they have no name.
 
     Raises:
         InvalidParameter: a value cannot be read.
@@ -32,7 +38,9 @@ def listed(given: Filters, resolve: Resolve) -> Accepts:
     tests = _common(given)
     if given.get("dangling"):
         wanted = filter_flag(given, "dangling", default=False)
-        tests.append(is_dangling if wanted else lambda image: bool(image.tags or image.repo_digests))
+        tests.append(_dangling(parents) if wanted else has_name)
+    elif not show_all:
+        tests.append(shown(parents))
     before = [resolve(value).created_ns for value in given.get("before", ())]
     since = [resolve(value).created_ns for value in given.get("since", ())]
     tests.append(lambda image: all(image.created_ns < time_ns for time_ns in before))
@@ -43,8 +51,8 @@ def listed(given: Filters, resolve: Resolve) -> Accepts:
     return lambda image: all(test(image) for test in tests)
 
 
-def pruned(given: Filters) -> Accepts:
-    """Return whether a prune removes an image that nobody uses.
+def pruned(given: Filters, parents: Collection[str]) -> Accepts:
+    """Return whether a prune removes an image that nobody uses; `parents` are those others were made of.
 
     Raises:
         InvalidParameter: a value cannot be read.
@@ -52,16 +60,26 @@ def pruned(given: Filters) -> Accepts:
     """
     tests = _common(given)
     if filter_flag(given, "dangling", default=True):
-        tests.append(is_dangling)
+        tests.append(_dangling(parents))
     return lambda image: all(test(image) for test in tests)
 
 
-def is_dangling(image: ImageSnapshot) -> bool:
-    """Return whether an image has no tag left, such as one whose tag a later pull took.
+def shown(parents: Collection[str]) -> Accepts:
+    """Return whether those who do not want to see all are shown an image: it has a name, or no child."""
+    return lambda image: has_name(image) or image.id not in parents
+
+
+def has_name(image: ImageSnapshot) -> bool:
+    """Return whether anything but its id leads to an image."""
+    return bool(image.tags or image.repo_digests)
+
+
+def _dangling(parents: Collection[str]) -> Accepts:
+    """Return whether an image has no child, and no tag left, such as one whose tag a later pull took.
 
     The digest by which a registry knows it keeps it from nothing.
     """
-    return not image.tags
+    return lambda image: not image.tags and image.id not in parents
 
 
 def reference_patterns(given: Filters) -> tuple[re.Pattern[str], ...]:

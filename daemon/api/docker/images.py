@@ -64,7 +64,8 @@ async def list_images() -> Response:
     given = filters(LIST_KEYS)
     if pattern := text("filter"):  # what `filters` replaced
         given = {**given, "reference": (pattern,)}
-    accepts = image_filters.listed(given, images().resolve)
+    parents = images().catalog.current.parents
+    accepts = image_filters.listed(given, images().resolve, parents, show_all=flag("all"))
     chosen = sorted(filter(accepts, images()), key=lambda image: image.created_ns, reverse=True)
     shared = (
         image_views.shared_bytes(images()) if flag("shared-size") and version >= SHARED_SIZE_SINCE else {}
@@ -117,17 +118,18 @@ async def tag(name: str) -> Response:
 
 @blueprint.delete("/images/<path:name>")
 async def delete(name: str) -> Response:
-    """Remove a name, or an image; `noprune` changes nothing, since images here have no parent to prune."""
+    """Remove a name, or an image, and with that its parents that nothing else keeps, unless `noprune`."""
     if platform := platforms.chosen("platforms", DELETE_PLATFORMS_SINCE):
         platforms.check([(name, images().resolve(name))], platform)
-    removed = await images().mailbox.ask(Delete(name, force=flag("force")))
+    removed = await images().mailbox.ask(Delete(name, force=flag("force"), parents=not flag("noprune")))
     return answers.json(image_views.deletion(removed))
 
 
 @blueprint.post("/images/prune")
 async def prune() -> Response:
     """Remove what nobody uses."""
-    done = await images().mailbox.ask(Prune(image_filters.pruned(filters(PRUNE_KEYS))))
+    accepts = image_filters.pruned(filters(PRUNE_KEYS), images().catalog.current.parents)
+    done = await images().mailbox.ask(Prune(accepts))
     await tell_of_prune(engine().journal, "image", done.reclaimed_bytes)
     deleted = image_views.deletion(done.removed) or None
     return answers.json({"ImagesDeleted": deleted, "SpaceReclaimed": done.reclaimed_bytes})

@@ -193,6 +193,74 @@ async def test_a_prune_takes_what_is_unused_and_liked(setting: Setting) -> None:
     assert {image.id for image in setting.images} == {used.record.id, spared.record.id}
 
 
+def family() -> tuple[Brought, Brought, Brought]:
+    """Return an image, one that was made of it, and one that was made of that; each has the layers below."""
+    one = tars.brought("a", "one", layers=1)
+    two, three = (tars.brought("a", name, layers=layers) for name, layers in (("two", 2), ("three", 3)))
+    return one, child(two, one), child(three, two)
+
+
+def child(image: Brought, parent: Brought) -> Brought:
+    return attrs.evolve(image, record=attrs.evolve(image.record, parent=parent.record.id))
+
+
+async def test_an_image_takes_parents_along_that_nothing_else_keeps(setting: Setting) -> None:
+    one, two, three = family()
+    await setting.record(one, two, three)
+    for name in ("one", "two"):
+        assert await setting.images.mailbox.ask(Delete(name)) == Removed((f"{name}:latest",))
+    with pytest.raises(Conflict, match="image has dependent child images"):
+        await setting.images.mailbox.ask(Delete(one.record.id, force=True))
+    gone = await setting.images.mailbox.ask(Delete("three"))
+    chain = three.record.chain_ids
+    ids = [image.record.id for image in (three, two, one)]
+    assert gone == Removed(("three:latest",), (ids[0], chain[2], ids[1], chain[1], ids[2], chain[0]))
+    assert setting.layers() == set()
+    assert setting.ledger.actions[-3:] == ["delete"] * 3
+
+
+@pytest.mark.parametrize("keeper", ["a name", "a container", "another child"])
+async def test_a_parent_that_something_else_keeps_stays(setting: Setting, keeper: str) -> None:
+    one, two, _ = family()
+    await setting.record(one, two)
+    if keeper != "a name":
+        await setting.images.mailbox.ask(Delete("one"))
+    if keeper == "a container":
+        setting.users[one.record.id] = [ImageUser("1" * 64, running=False)]
+    if keeper == "another child":
+        await setting.record(child(tars.brought("a", "other", layers=2, comment="another"), one))
+    assert (await setting.images.mailbox.ask(Delete("two"))).deleted[0] == two.record.id
+    assert setting.images.get(one.record.id) is not None
+
+
+async def test_parents_stay_if_that_is_wanted(setting: Setting) -> None:
+    one, two, _ = family()
+    await setting.record(one, two)
+    await setting.images.mailbox.ask(Delete("one"))
+    await setting.images.mailbox.ask(Delete("two", parents=False))
+    assert [image.id for image in setting.images] == [one.record.id]
+
+
+async def test_a_prune_takes_whole_families(setting: Setting) -> None:
+    one, two, three = family()
+    await setting.record(one, two, three)
+    done = await setting.images.mailbox.ask(Prune(lambda _: True))
+    assert sorted(done.removed.untagged) == ["one:latest", "three:latest", "two:latest"]
+    assert set(done.removed.deleted) == {image.record.id for image in (one, two, three)} | set(
+        three.record.chain_ids
+    )
+    assert done.reclaimed_bytes == 300
+
+
+async def test_a_prune_takes_the_names_of_what_a_used_image_was_made_of(setting: Setting) -> None:
+    one, two, _ = family()
+    await setting.record(one, two)
+    setting.users[two.record.id] = [ImageUser("1" * 64, running=False)]
+    done = await setting.images.mailbox.ask(Prune(lambda _: True))
+    assert done.removed == Removed(("one:latest",))
+    assert len(setting.images) == 2
+
+
 async def test_saving_is_reported(setting: Setting) -> None:
     new = tars.brought("a")
     await setting.record(new)

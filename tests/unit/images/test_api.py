@@ -417,7 +417,46 @@ async def test_a_prune_is_filtered(docker: Docker) -> None:
     assert status == BAD_REQUEST
 
 
-async def test_noprune_takes_nothing_else_away_either(docker: Docker) -> None:
-    await docker.record(NEW)
-    _, done = await docker.call("DELETE", "/images/new:1", noprune="1")
-    assert done[:2] == [{"Untagged": "new:1"}, {"Deleted": NEW.record.id}]
+async def with_child(docker: Docker) -> tuple[str, str]:
+    """Have an image without a name, and a named one that was made of it; return their ids."""
+    parent, child = tars.brought("parent"), tars.brought("child", "child:1")
+    record = attrs.evolve(child.record, parent=parent.record.id)
+    await docker.record(parent, attrs.evolve(child, record=record))
+    return parent.record.id, child.record.id
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({}, {"child"}),
+        ({"all": "1"}, {"child", "parent"}),
+        ({"filters": '{"dangling":["true"]}'}, set()),
+        ({"all": "1", "filters": '{"dangling":["true"]}'}, set()),
+        ({"all": "1", "filters": '{"dangling":["false"]}'}, {"child"}),
+    ],
+)
+async def test_what_others_were_made_of_and_nobody_has_named_is_not_shown_to_everybody(
+    docker: Docker, query: dict[str, str], shown: set[str]
+) -> None:
+    parent, child = await with_child(docker)
+    names = {parent: "parent", child: "child"}
+    assert {names[row["Id"]] for row in await docker.get("/images/json", **query)} == shown
+
+
+async def test_it_does_not_dangle_and_goes_with_the_last_that_was_made_of_it(docker: Docker) -> None:
+    parent, child = await with_child(docker)
+    _, done = await docker.call("POST", "/images/prune")
+    assert done["ImagesDeleted"] is None
+    status, refusal = await docker.call("DELETE", f"/images/{parent}", force="1")
+    assert (status, "dependent child images" in refusal["message"]) == (CONFLICT, True)
+    _, done = await docker.call("DELETE", "/images/child:1")
+    assert [row for row in done if row.get("Deleted") in {parent, child}] == [
+        {"Deleted": child},
+        {"Deleted": parent},
+    ]
+
+
+async def test_noprune_leaves_it(docker: Docker) -> None:
+    parent, _ = await with_child(docker)
+    await docker.call("DELETE", "/images/child:1", noprune="1")
+    assert [row["Id"] for row in await docker.get("/images/json")] == [parent]

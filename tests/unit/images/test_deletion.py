@@ -85,6 +85,27 @@ def test_the_nameless_image_of_a_stopped_container_stays() -> None:
     assert by_id(image(), False, ()) == Deletion((), delete=True)
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("tags", [(), ("a:1",), ("a:1", "b:1")])
+@pytest.mark.parametrize("users", [(), STOPPED, RUNNING])
+def test_an_image_that_others_were_made_of_stays(
+    force: bool, tags: tuple[str, ...], users: tuple[ImageUser, ...]
+) -> None:
+    target = image(*tags)
+    with pytest.raises(Conflict) as refusal:
+        decide(target, None, target.id, force, users, is_parent=True)
+    assert str(refusal.value) == (
+        f"conflict: unable to delete {target.id[7:19]} (cannot be forced) - image has dependent child images"
+    )
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_it_loses_its_last_name_like_any_other(force: bool) -> None:
+    target = image("a:1")
+    deletion = decide(target, target.tags[0], "a:1", force, (), is_parent=True)
+    assert deletion == Deletion(target.tags, delete=False)
+
+
 D1, D2 = ("sha256:" + digit * 64 for digit in "12")
 
 
