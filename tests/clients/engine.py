@@ -18,8 +18,8 @@ import attrs
 
 REPOSITORY: Final = Path(__file__).parents[2]
 BUSYBOX_IMAGE: Final = REPOSITORY / "scripts" / "busybox-image"
-START_SECONDS: Final = 30
-STOP_SECONDS: Final = 30
+START_SECONDS: Final = 60
+STOP_SECONDS: Final = 60
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-SECONDS: Final = 30
+SECONDS: Final = 60
 
 
 @attrs.define

@@ -72,5 +72,5 @@ def test_exec_processes_end_with_their_container(docker: Docker, container: str)
     waiting = docker.start("exec", container, "sh", "-c", "touch /tmp/up; exec sleep 1000")
     docker("exec", container, "sh", "-c", "until [ -e /tmp/up ]; do sleep 0.05; done")
     docker("kill", container)
-    waiting.communicate(timeout=20)
+    waiting.communicate(timeout=60)
     assert waiting.returncode == 137

@@ -53,7 +53,7 @@ def test_wait_prints_the_exit_code_of_what_ends_later(docker: Docker) -> None:
     container = docker.detached("-i", "busybox", "sh", "-c", "read line; exit 6")
     waiting = docker.start("wait", container)
     docker("attach", container, stdin=b"go\n", ok=False)
-    out, _ = waiting.communicate(timeout=20)
+    out, _ = waiting.communicate(timeout=60)
     assert out == b"6\n"
 
 

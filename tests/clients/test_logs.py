@@ -57,7 +57,7 @@ def test_follow_ends_when_the_container_does(docker: Docker) -> None:
     assert following.stdout is not None
     assert following.stdout.readline() == b"first\n"
     docker("attach", "--no-stdin=false", container, stdin=b"go\n")
-    rest, _ = following.communicate(timeout=20)
+    rest, _ = following.communicate(timeout=60)
     assert (rest, following.returncode) == (b"last\n", 0)
 
 
@@ -79,7 +79,7 @@ def test_attach_shows_what_comes_next_and_passes_the_exit_code_on(docker: Docker
     attached.stdin.write(b"typed\n")  # not closed: that would end the session before the answer
     attached.stdin.flush()
     assert attached.stdout.read() == b"typed\n"
-    attached.communicate(timeout=20)
+    attached.communicate(timeout=60)
     assert attached.returncode == 2
 
 
@@ -102,7 +102,7 @@ def test_a_client_that_only_listens_does_not_end_the_input_when_it_leaves(docker
         owner.stdin.write(b"three\n")
         owner.stdin.close()
         assert owner.stdout.read() == b"two\nthree\n"
-        assert owner.wait(20) == 0
+        assert owner.wait(60) == 0
     docker("rm", "talks")
 
 
@@ -160,7 +160,7 @@ def test_a_follower_sees_every_line_across_replacements(docker: Docker) -> None:
     attached.stdin.flush()
     assert following.stdout.read() == b""
     assert replacements > 2
-    assert (attached.wait(20), following.wait(20)) == (0, 0)
+    assert (attached.wait(60), following.wait(60)) == (0, 0)
     for client in (following, attached):
         client.communicate()
 

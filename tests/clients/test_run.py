@@ -49,7 +49,7 @@ def test_who_is_killed_has_128_and_the_signal(docker: Docker, runtime: str, sign
     docker.until_it_has_children(container)
     waiting = docker.start("wait", container)
     docker("kill", "--signal", signal, container)
-    out, _ = waiting.communicate(timeout=20)
+    out, _ = waiting.communicate(timeout=60)
     assert int(out) == code
 
 

@@ -41,7 +41,7 @@ from tests.unit.runtimes.tables import a_table
 from tests.unwired import no_networks
 
 RUNTIMES: Final = ("crun", "runc")
-REAL_SECONDS: Final = 30
+REAL_SECONDS: Final = 60
 CHAIN: Final = "sha256:" + "c" * 64
 READY: Final = b"ready\n"
 EXIT: Final = "exit"

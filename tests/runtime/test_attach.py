@@ -27,7 +27,7 @@ from tests.unit.stdio.fakes import FakeClient, eventually
 
 pytestmark = pytest.mark.runtime
 
-SECONDS = 30
+SECONDS = 60
 BOTH = frozenset({STDOUT, STDERR})
 
 Create = Callable[..., AbstractContextManager[Monitored]]

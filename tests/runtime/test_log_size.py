@@ -18,7 +18,7 @@ from tests.runtime.test_attach import MonitorEnd
 
 pytestmark = pytest.mark.runtime
 
-SECONDS = 30
+SECONDS = 60
 LINES = 3000
 LONGEST_RECORD_BYTES = 8192 + 46
 

@@ -24,7 +24,7 @@ from tests.clients.engine import START_SECONDS, entering
 
 HOST: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
 OUTSIDE: Final = {4: "192.0.2.2", 6: "2001:db8::2"}
-SECONDS: Final = 20
+SECONDS: Final = 60
 FETCH: Final = """
 import sys, urllib.request
 sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())
@@ -35,7 +35,7 @@ DATAGRAM: Final = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 client = socket.socket(family, socket.SOCK_DGRAM)
-client.settimeout(5)
+client.settimeout(20)
 client.connect((sys.argv[1], int(sys.argv[2])))
 client.send(sys.stdin.buffer.read())
 sys.stdout.buffer.write(client.recv(1000))
@@ -49,7 +49,7 @@ class Hosts:
     host: str
     outside: str
 
-    def ask(self, url: str, *, outside: bool = False, seconds: int = 5) -> str | None:
+    def ask(self, url: str, *, outside: bool = False, seconds: int = 20) -> str | None:
         """Return what a web server answers one of the hosts, None if nobody does."""
         where = self.outside if outside else self.host
         command = [sys.executable, "-c", FETCH, url, str(seconds)]

@@ -136,7 +136,7 @@ async def test_a_child_that_gives_up_does_not_wait_for_the_rest(root: Path) -> N
             await trio.lowlevel.checkpoint()
 
     async with aclosing(endless()) as chunks:
-        with trio.fail_after(10), pytest.raises(InvalidParameter, match="invalid archive"):
+        with trio.fail_after(60), pytest.raises(InvalidParameter, match="invalid archive"):
             await sandbox.extract(chunks, root)
 
 

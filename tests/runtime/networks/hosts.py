@@ -107,7 +107,7 @@ def lone_link(name: str) -> None:
     ip(f"link set dev {name} up")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Return whether something holds before the time is up."""
     end = time.monotonic() + seconds
     while not holds():

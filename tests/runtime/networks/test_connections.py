@@ -90,7 +90,7 @@ async def test_the_actor_has_datagrams_follow_a_port_to_its_next_container(
         await firewall.mailbox.ask(Withdraw(ports=(before,)))
         await firewall.mailbox.ask(Install(ports=(after,)))
         answer: str | None = ""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not (answer or "").endswith("red2"):
                 answer = await ask(talk, HOST[version], 8080, SILENCE_SECONDS)
 

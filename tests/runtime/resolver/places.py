@@ -17,7 +17,7 @@ import trio
 
 from daemon.networks.resolver.sockets import inside
 
-SECONDS = 10.0
+SECONDS = 30.0
 Handler = Callable[[dns.message.Message], bytes | None]
 
 

@@ -19,7 +19,7 @@ URL = f"http://{HOST[4]}:8080/"
 def in_container(pid: int, hosts: Hosts, *command: str) -> str:
     """Run a command of the host's in a container's network, with no engine to help."""
     done = subprocess.run(
-        ["nsenter", f"--net=/proc/{pid}/ns/net", *command], capture_output=True, timeout=20, check=False
+        ["nsenter", f"--net=/proc/{pid}/ns/net", *command], capture_output=True, timeout=60, check=False
     )
     return done.stdout.decode()
 
@@ -55,7 +55,7 @@ def test_a_download_survives_the_next_engine(site: Site, hosts: Hosts) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as connection:
         assert connection.stdin is not None
         site.crash()
-        output, _ = connection.communicate(b"GET / HTTP/1.0\r\n\r\n", timeout=20)
+        output, _ = connection.communicate(b"GET / HTTP/1.0\r\n\r\n", timeout=60)
     assert output.endswith(b"hello")
 
 
@@ -132,7 +132,7 @@ def test_a_change_of_networks_that_was_cut_off_is_as_if_it_had_not_begun(
     site.docker("network", "create", "another")
     site.docker("network", "connect", "another", server, ok=False)
     site.docker("network", "disconnect", "web", server, ok=False)
-    assert site.engine.process.wait(20) == -signal.SIGKILL
+    assert site.engine.process.wait(60) == -signal.SIGKILL
     site.start()
     networks = settings(site.docker, server)["Networks"]
     assert "web" in networks
