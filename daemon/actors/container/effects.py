@@ -163,7 +163,7 @@ class Effects:
             await self.mailbox.ask(Started(self.now_ns()))
         except EngineError as failure:
             error, exit_code = launch_failure(failure)
-            await self.mailbox.tell(LaunchFailed(error, exit_code, run))
+            await self._memberships.end(LaunchFailed(error, exit_code, run))
         else:
             await self._watch(run)
 

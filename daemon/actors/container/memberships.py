@@ -5,8 +5,8 @@ container depends on all its networks.  A container that does not run is changed
 What a run left is cleared away only after a change that was under way, or that change would make some of it
 anew when nobody looks any more.
 
-Whoever hears that a container has ended may want its address or its port at once, or to remove its network;
-so it has left its networks by then, as with dockerd.
+Whoever hears that a container has ended, or could not start, may want its address or its port at once, or
+to remove its network; so it has left its networks by then, as with dockerd.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import trio
 from daemon.actors.container.admission.endpoints import PRIVATE_EXCLUDES, SHARED, SHARING_EXCLUDES
 from daemon.actors.container.commands import Connect, Disconnect
 from daemon.actors.container.host import ContainerHost
-from daemon.actors.container.reports import Connected, Disconnected, Exited, Lost
+from daemon.actors.container.reports import Connected, Disconnected, Exited, LaunchFailed, Lost
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import ALIVE, LAUNCHING
 from daemon.actors.mailbox import Mailbox, Promise
@@ -61,9 +61,10 @@ class Memberships:
             async with self._turn:
                 pass
 
-    async def end(self, report: Exited | Lost) -> None:
-        """Report that the process has ended, when it is in no network any more."""
-        if not self.cell.current.attachments.sandbox:  # it has nothing that anybody else could want
+    async def end(self, report: Exited | Lost | LaunchFailed) -> None:
+        """Report that there is no process, when the container is in no network any more."""
+        known = not isinstance(report, LaunchFailed)  # how far a launch has come is not
+        if known and not self.cell.current.attachments.sandbox:  # it has nothing that anybody could want
             await self.mailbox.tell(report)
             return
         with trio.move_on_after(LEAVE_SECONDS) as leaving:

@@ -88,6 +88,18 @@ def test_what_a_container_had_is_free_when_its_end_is_answered(
     docker("network", "rm", "web")
 
 
+def test_a_start_that_failed_has_left_its_networks_when_that_is_answered(
+    docker: Docker, hosts: Hosts, api: Api
+) -> None:
+    docker("network", "create", "web")
+    docker("create", "--name", "bad", "--network", "web", "-p", "8080:80", "busybox", "no-such-program")
+    for _ in range(10):
+        assert api("POST", "/containers/bad/start").status == 400
+        assert api.get("/networks/web")["Containers"] == {}
+        assert hosts.elements() == 0
+    docker("network", "rm", "web")
+
+
 def test_who_knew_an_address_is_told_of_its_next_holder(docker: Docker) -> None:
     docker("network", "create", "--subnet", "10.78.0.0/24", "red")
     neighbour = docker.sleeper("--network", "red")

@@ -19,7 +19,7 @@ from daemon.errors import EngineError, Failed, Forbidden, InvalidParameter
 from daemon.model import EndpointConfig
 from daemon.wire import parse_record
 from tests.unit.actors.fakes import an_attachment
-from tests.unit.actors.world import World, a_record
+from tests.unit.actors.world import World, a_record, refused
 from tests.unit.runtimes.tables import RUNTIMES
 
 WISH: Final = EndpointConfig(aliases=("www",))
@@ -166,6 +166,20 @@ async def test_whoever_is_told_of_an_end_finds_the_networks_left(
     await ended.answer()
     assert container.snapshot.state is State.STOPPED
     clearing.set()
+
+
+async def test_a_start_that_fails_is_told_when_the_networks_are_left(
+    at_home: World, autojump_clock: MockClock
+) -> None:
+    at_home.host.faults["create"] = Failed("no such program")
+    leaving = at_home.host.hold("leave all")
+    container = await at_home.created(networks=HOME)
+    started = at_home.ask(container, Start(RUNTIMES))
+    await trio.sleep(1)
+    assert started.pending
+    leaving.set()
+    with refused(Failed, "no such program"):
+        await started.answer()
 
 
 async def test_an_end_is_told_even_if_the_networks_cannot_be_left(

@@ -113,7 +113,7 @@ async def test_a_process_whose_creation_cannot_be_written_is_cleared_away(
     with refused(Failed, "no space left on device"):
         await start.answer()
     await world.reaches(container, State.EXITED)
-    assert world.host.stages == ["create", "start", "clean_up"]
+    assert world.host.stages == ["create", "start", "leave all", "clean_up"]
     assert world.host.calls[-1].detail == 1000
 
 
