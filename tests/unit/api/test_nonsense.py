@@ -82,7 +82,11 @@ async def test_nonsense_is_answered_without_a_traceback(
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 async def test_any_bytes_are_answered_without_a_traceback(
     app: Application, tmp_path: Path, logged: list[Any], noise: bytes, begins_well: bool
 ) -> None:

@@ -96,7 +96,7 @@ def test_an_endless_file_is_refused(rootfs: Path) -> None:
 
 
 @given(st.binary(max_size=200), st.text(max_size=8))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_file_and_any_user_give_an_answer_or_a_reason(rootfs: Path, content: bytes, user: str) -> None:
     (rootfs / "etc/passwd").write_bytes(content)
     (rootfs / "etc/group").write_bytes(content)

@@ -175,7 +175,11 @@ async def test_a_plain_answer_is_the_file_that_was_there(tmp_path: Path, tail: i
 steps = st.lists(st.sampled_from(["write", "write", "replace", "catch up", "let run"]), max_size=30)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps)
 def test_whatever_happens_lines_come_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

@@ -181,7 +181,11 @@ storms = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(storms)
 def test_whatever_happens_a_follower_gets_lines_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
