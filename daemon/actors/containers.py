@@ -10,13 +10,14 @@ from typing import Final
 
 import attrs
 import structlog
+import trio
 
 from daemon.actors.container.actor import KIND, Container, ContainerActor, as_record
 from daemon.actors.container.commands import Rename, Revive
 from daemon.actors.container.events import draft
 from daemon.actors.container.host import ContainerHost
 from daemon.actors.container.names import check_name, invented_name, name_conflict
-from daemon.actors.container.restarting import at_engine_start, revives
+from daemon.actors.container.restarting import LONGEST_BACKOFF_NS, NANOSECONDS, at_engine_start, revives
 from daemon.actors.container.snapshot import ContainerRecord, ContainerSnapshot, Stored, restored
 from daemon.actors.container.states import CLEARING, LAUNCHING, State
 from daemon.actors.mailbox import Command, Mailbox, Request
@@ -118,14 +119,21 @@ class Containers:
                 )
 
     async def _revive(self, container: Container) -> None:
-        """Start a container that was found ended, if its restart policy wants it; nobody waits for it."""
-        now = await container.cell.wait_for(lambda now: now.state in FOUND_OUT)
-        if not revives(now):
-            return
-        try:
-            await container.mailbox.ask(Revive(self.runtimes()))
-        except EngineError as error:
-            LOG.error("not started with the engine", container=container.id, reason=str(error))
+        """Start a container that was found ended, if its restart policy wants it; nobody waits for it.
+
+        What hinders it may pass, as a full disk does: it is tried until the container does not want it any more.
+        """
+        while revives(await container.cell.wait_for(lambda now: now.state in FOUND_OUT)):
+            try:
+                await container.mailbox.ask(Revive(self.runtimes()))
+            except InvalidParameter as gone:
+                LOG.error("not started with the engine", container=container.id, reason=str(gone))
+                return
+            except EngineError as error:
+                LOG.error("not started with the engine yet", container=container.id, reason=str(error))
+                await trio.sleep(LONGEST_BACKOFF_NS / NANOSECONDS)
+            else:
+                return
 
     def _named(self, name: str) -> Container | None:
         return next((found for found in self._registry if found.snapshot.record.name == name), None)

@@ -9,9 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from daemon.actors.container.actor import Container, as_record
-from daemon.actors.container.commands import Remove
+from daemon.actors.container.commands import Kill, Remove, Start
 from daemon.actors.container.snapshot import ContainerSnapshot
 from daemon.actors.container.states import State
+from daemon.errors import Failed
 from daemon.journal import Name, Transaction
 from daemon.model import RestartPolicy
 from daemon.runtimes.base import Run
@@ -142,6 +143,21 @@ async def test_one_whose_runtime_has_gone_is_named_and_stays(world: World, autoj
     assert "crun" in said["reason"]
     world.runtimes = RUNTIMES
     await container.mailbox.ask(Remove())
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["left alone", "stopped by hand meanwhile"])
+async def test_a_full_disk_puts_its_start_off(world: World, autojump_clock: MockClock, by_hand: bool) -> None:
+    container = await found(world, ALWAYS, State.EXITED)
+    world.ledger.fails = Failed("no space left on device")
+    await trio.sleep(90)
+    world.ledger.fails = None
+    assert (container.snapshot.state, container.snapshot.error) == (State.EXITED, "")
+    if by_hand:
+        await container.mailbox.ask(Start(RUNTIMES))
+        await container.mailbox.ask(Kill())
+    assert await settled(container) is (State.EXITED if by_hand else State.RUNNING)
+    said = [entry for entry in world.logs if entry["event"] == "not started with the engine yet"]
+    assert len(said) == 2
 
 
 async def test_a_crash_of_the_actor_while_it_is_being_revived_does_not_keep_it_down(
