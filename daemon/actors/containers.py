@@ -121,7 +121,7 @@ class Containers:
     async def _revive(self, container: Container) -> None:
         """Start a container that was found ended, if its restart policy wants it; nobody waits for it.
 
-        What hinders it may pass, as a full disk does: it is tried until the container does not want it any more.
+        What hinders it may pass, as a full disk does: it is tried as long as the container wants it.
         """
         while revives(await container.cell.wait_for(lambda now: now.state in FOUND_OUT)):
             try:

@@ -9,6 +9,7 @@ import subprocess  # ruff: ignore[suspicious-subprocess-import]  its names for p
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
+from signal import SIGKILL, Signals
 from typing import Final
 
 import attrs
@@ -16,6 +17,7 @@ import isal
 import trio
 
 from daemon.archives.confinement import FILTER
+from daemon.archives.errors import HOST_AT_FAULT
 from daemon.archives.filters import program_for
 from daemon.archives.supply import PIPE_BYTES, Feed
 from daemon.errors import Failed
@@ -105,7 +107,19 @@ async def _kill(process: trio.Process) -> None:  # ruff: ignore[unused-async]  t
 def last_words(stderr: bytes, status: int) -> str:
     """Return what a child that failed has said."""
     said = stderr.decode(errors="replace").strip()[:_ERROR_LIMIT_CHARACTERS]
-    return said or f"the child ended with {status}"
+    return said or ending(status)
+
+
+def ending(status: int) -> str:
+    """Return how a child has ended that said nothing; a negative status is a signal."""
+    return (
+        f"the child ended with {status}" if status >= 0 else f"the child was ended by {Signals(-status).name}"
+    )
+
+
+def is_hosts_fault(status: int) -> bool:
+    """Tell whether a child failed through no fault of what it was given to read; who lacks memory kills."""
+    return status in {HOST_AT_FAULT, -SIGKILL}
 
 
 async def opened(

@@ -11,8 +11,7 @@ import attrs
 import trio
 
 from daemon.archives import sandbox
-from daemon.archives.children import ended, opened
-from daemon.archives.errors import HOST_AT_FAULT
+from daemon.archives.children import ended, ending, is_hosts_fault, opened
 from daemon.archives.supply import PIPE_BYTES, Archived, Feed, supplied
 from daemon.errors import Failed, InvalidParameter
 
@@ -48,10 +47,10 @@ class Inflated:
         status = await self.process.wait()
         if self.failure is not None:
             raise self.failure
-        if status == HOST_AT_FAULT:
-            raise Failed(f"cannot decompress: {said}")
+        if is_hosts_fault(status):
+            raise Failed(f"cannot decompress: {said or ending(status)}")
         if status != 0:
-            raise InvalidParameter(f"invalid archive: {said or f'the child ended with {status}'}")
+            raise InvalidParameter(f"invalid archive: {said or ending(status)}")
         self.diff_id = said
         raise StopAsyncIteration
 

@@ -19,6 +19,7 @@ _DIGITS_LIMIT: Final = 20
 _CHECKSUM: Final = slice(148, 156)
 _HALF: Final = BLOCK_BYTES // 2
 _ADDITIVE: Final = 0xFFFF
+_NO_HEADER: Final = "there is no header of a tar where one should be: it is no tar, or broken"
 
 
 def number(field: bytes) -> int:
@@ -78,10 +79,13 @@ def verify(block: bytes) -> None:
         BadArchive: it is none.
 
     """
-    stated = number(block[_CHECKSUM])
+    try:
+        stated = number(block[_CHECKSUM])
+    except BadArchive:
+        raise BadArchive(_NO_HEADER) from None
     blank = b"%b        %b" % (block[:148], block[156:])
     counted = (adler32(blank[:_HALF]) & _ADDITIVE) + (adler32(blank[_HALF:]) & _ADDITIVE) - 2
     if stated == counted:
         return
     if stated != sum(byte - 256 if byte > 127 else byte for byte in blank):  # some old tars count so
-        raise BadArchive("broken header: its checksum is wrong")
+        raise BadArchive(_NO_HEADER)

@@ -17,8 +17,7 @@ import attrs
 import trio
 
 from daemon.archives.changes import Change, Kind
-from daemon.archives.children import Chunks, as_file, ended, last_words, opened, run, run_fed
-from daemon.archives.errors import HOST_AT_FAULT
+from daemon.archives.children import Chunks, as_file, ended, is_hosts_fault, last_words, opened, run, run_fed
 from daemon.archives.orders import (
     CompareOrder,
     DigestOrder,
@@ -203,7 +202,7 @@ async def _read(
     if done.returncode == 0:
         return json.loads(done.stdout)  # not orjson, which refuses names that are not UTF-8
     said = last_words(done.stderr, done.returncode)
-    if done.returncode == HOST_AT_FAULT:
+    if is_hosts_fault(done.returncode):
         raise Failed(f"cannot unpack: {said}")
     raise InvalidParameter(f"invalid archive: {said}")
 

@@ -122,6 +122,8 @@ def _tag(text: object) -> Reference:
     if not isinstance(text, str):
         raise InvalidParameter("invalid archive: RepoTags of manifest.json must be strings")
     reference = references.parse(text)
+    if reference.digest:
+        raise InvalidParameter(f"invalid archive: {text} of manifest.json is no tag")
     return references.for_tagging(reference.repository, reference.tag)
 
 

@@ -25,6 +25,7 @@ from daemon.images.registry.repository import Manifest, Repository
 INDEX_DEPTH_LIMIT: Final = 4
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 _CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG, "application/json", "text/plain"})
+_ENCRYPTED: Final = "+encrypted"  # how the types of such layers end
 _ATTESTATION: Final = "vnd.docker.reference.type"
 
 
@@ -134,6 +135,10 @@ def _layer_descriptor(layer: Any) -> Descriptor:
         raise ImageUnusable(
             f"layer {digests.short(descriptor.digest)} may only be had from its owner (foreign layer), "
             "which this engine does not do"
+        )
+    if descriptor.media_type.endswith(_ENCRYPTED):
+        raise ImageUnusable(
+            f"layer {digests.short(descriptor.digest)} is encrypted, which this engine does not read"
         )
     return descriptor
 

@@ -4,7 +4,7 @@ RegistryError           `code` is the registry's own word, "" where it gave none
 ├── LoginRefused        401: the registry wants to know who asks, or does not believe it
 ├── AccessDenied        403: it knows, and that one may not
 ├── NothingThere        404: no such repository, manifest, blob or upload
-├── RateLimited         429: too many requests; `retry_after_seconds` where it says
+├── RateLimited         429: too many requests
 ├── ContentRefused      400: what was sent, or its name, is no good
 ├── ImageUnusable       400: what was received is well formed, and nothing this engine can use
 └── RegistryFailed      500: no connection, no sense in the answer, or a failure over there
@@ -28,10 +28,12 @@ from daemon.images.references import Reference
 class RegistryError(Exception):
     """What all that comes of asking a registry have in common; each is an EngineError besides.
 
-    `transient` says whether the same may work when it is tried again.
+    `transient` says whether the same may work when it is tried again, `retry_after_seconds` when, if the
+    registry has told that.
     """
 
     transient = False
+    retry_after_seconds: float | None = None
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -54,10 +56,6 @@ class RateLimited(RegistryError, errors.TooManyRequests):
     """The registry answers no more for now, and did not after waiting either."""
 
     transient = True
-
-    def __init__(self, message: str, code: str = "", retry_after_seconds: float | None = None) -> None:
-        super().__init__(message, code)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class ContentRefused(RegistryError, errors.InvalidParameter):

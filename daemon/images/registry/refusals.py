@@ -105,7 +105,7 @@ async def refusal(answer: Answer) -> RegistryError:
         body = b""
     found = next(chain(_from_challenges(answer), _from_body(answer.status, body)), None)
     error = _refusing(answer, found)
-    if isinstance(error, RateLimited):
+    if error.transient:
         error.retry_after_seconds = retry_after_seconds(answer.headers)
     return error
 

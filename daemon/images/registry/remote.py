@@ -21,6 +21,7 @@ from daemon.images.registry.downloads import EXPECTED, Download
 from daemon.images.registry.errors import NothingThere, RegistryError, WrongContent
 from daemon.images.registry.exchange import Answer, described
 from daemon.images.registry.manifests import TAKEN, media_type_of
+from daemon.images.registry.redirects import location
 from daemon.images.registry.repository import Action, Manifest, Notice, Outgoing
 from daemon.images.registry.retrying import retrying
 from daemon.images.registry.site import Site
@@ -126,7 +127,7 @@ class RemoteRepository:
             await self.registry.expect(answer, CREATED, ACCEPTED)
             await answer.aclose()
             if answer.status == ACCEPTED:
-                self._sessions.append(self.registry.location(answer))
+                self._sessions.append(location(answer))
             return answer.status == CREATED
 
         try:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import trio
 
-from daemon.images.registry.errors import RateLimited, RegistryError
+from daemon.images.registry.errors import RegistryError
 from daemon.images.registry.repository import Notice, Retry
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def delay_after(error: RegistryError, failures: int) -> float:
     """
     if not error.transient:
         raise error
-    if isinstance(error, RateLimited) and error.retry_after_seconds is not None:
+    if error.retry_after_seconds is not None:
         if error.retry_after_seconds > ASKED_FOR_SECONDS:
             raise error
         return error.retry_after_seconds

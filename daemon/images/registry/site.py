@@ -18,13 +18,11 @@ from daemon.images.registry.credentials import Credentials
 from daemon.images.registry.endpoints import Endpoint
 from daemon.images.registry.errors import LoginRefused, RegistryError, RegistryFailed
 from daemon.images.registry.exchange import Answer, Request, Unreachable, described, exchange, send
+from daemon.images.registry.redirects import REDIRECT_LIMIT, endless, followed, is_followed
 from daemon.images.registry.refusals import refusal
 from daemon.images.registry.tokens import Tokens
-from daemon.images.registry.urls import origin, read_url
+from daemon.images.registry.urls import origin
 
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-REDIRECT_LIMIT: Final = 10
-FOLLOWING: Final = frozenset({"GET", "HEAD"})
 UNAUTHORIZED: Final = 401
 
 
@@ -70,11 +68,11 @@ class Site:
         )
         for _ in range(REDIRECT_LIMIT):
             answer = await self._ask_as(authorization, request, scope)
-            if answer.status not in REDIRECTS or method not in FOLLOWING:
+            if not is_followed(answer):
                 return answer
             await answer.aclose()
-            request = request.to(self._followed(answer, plain_allowed=plain_allowed))
-        raise RegistryFailed(f"{described(request)}: stopped after {REDIRECT_LIMIT} redirects")
+            request = request.to(followed(answer, plain_allowed=plain_allowed or self.endpoint.insecure))
+        raise endless(request)
 
     async def expect(self, answer: Answer, *statuses: int) -> Answer:
         """Return an answer with one of these statuses.
@@ -101,26 +99,6 @@ class Site:
             if self._known is None:
                 self._known = await self._find()
             return self._known
-
-    def location(self, answer: Answer) -> httpx.URL:
-        """Return where an answer points to.
-
-        Raises:
-            RegistryFailed: it does not.
-
-        """
-        text = answer.headers.get("Location", "")
-        url = read_url(text, answer.request.url)
-        if url is None:
-            raise RegistryFailed(f"{described(answer.request)}: points to no place: {text[:200]!r}")
-        return url
-
-    def _followed(self, answer: Answer, *, plain_allowed: bool) -> httpx.URL:
-        url = self.location(answer)
-        downgraded = url.scheme == "http" and answer.request.url.scheme == "https"
-        if downgraded and not (plain_allowed or self.endpoint.insecure):
-            raise RegistryFailed(f"{described(answer.request)}: refuses to go on without TLS, at {url.host}")
-        return url
 
     async def _ask_as(self, authorization: Authorization, request: Request, scope: str) -> Answer:
         shown = await authorization.headers(request.url, scope)

@@ -2,7 +2,8 @@
 
 Somebody with an identity token gets others by OAuth2's POST; somebody with a password by GET with Basic;
 somebody without a name by a plain GET. Where the server is comes from the registry's challenge, so it may
-be any host: a password is not sent to one without TLS, unless the registry itself is spoken to without.
+be any host: a password is not sent to one without TLS, unless the registry itself is spoken to without, and
+not on to another host that the server redirects to.
 
 Source: the distribution project's specifications "Token Authentication" and "OAuth2".
 """
@@ -22,8 +23,9 @@ from daemon.images.registry.challenges import Challenge
 from daemon.images.registry.credentials import Credentials
 from daemon.images.registry.errors import RegistryFailed
 from daemon.images.registry.exchange import Answer, Request, described, exchange
+from daemon.images.registry.redirects import REDIRECT_LIMIT, endless, followed, is_followed
 from daemon.images.registry.refusals import refusal
-from daemon.images.registry.urls import read_url
+from daemon.images.registry.urls import origin, read_url
 
 CLIENT_ID: Final = "docker"  # what token servers know clients of this protocol by
 LEAST_SECONDS: Final = 60  # the specification's default, and what older servers rely on
@@ -78,10 +80,18 @@ class Tokens:
     async def _fetch(self, challenge: Challenge, scope: str, *, offline: bool = False) -> Token:
         realm = _realm(challenge, plain_allowed=self.plain or not self._secret)
         request = self._request(realm, challenge.parameters.get("service", ""), scope, offline=offline)
-        async with exchange(self.transport, request) as answer:
-            if answer.status != OK:
-                raise await refusal(answer)
-            return _read(answer, await answer.read())
+        for _ in range(REDIRECT_LIMIT):
+            async with exchange(self.transport, request) as answer:
+                if not is_followed(answer):
+                    return await _given(answer)
+            request = self._moved(answer)
+        raise endless(request)
+
+    def _moved(self, answer: Answer) -> Request:
+        """Return the request to where the server says it is to be sent; a password goes to no other one."""
+        moved = answer.request.to(followed(answer, plain_allowed=self.plain))
+        at_home = origin(moved.url) == origin(answer.request.url)
+        return moved if at_home else attrs.evolve(moved, headers={})
 
     def _request(self, realm: httpx.URL, service: str, scope: str, *, offline: bool) -> Request:
         """Make the request; `scope` may be several, with blanks between them."""
@@ -125,6 +135,12 @@ def _realm(challenge: Challenge, *, plain_allowed: bool) -> httpx.URL:
             f"the registry names a token server without TLS, which is not told passwords: {realm}"
         )
     return realm
+
+
+async def _given(answer: Answer) -> Token:
+    if answer.status != OK:
+        raise await refusal(answer)
+    return _read(answer, await answer.read())
 
 
 def _read(answer: Answer, body: bytes) -> Token:

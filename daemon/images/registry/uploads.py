@@ -20,6 +20,7 @@ import httpx
 from daemon.images.digests import Measured
 from daemon.images.registry.errors import NothingThere, RegistryError, RegistryFailed
 from daemon.images.registry.exchange import Answer, Unreachable, described
+from daemon.images.registry.redirects import location
 from daemon.images.registry.repository import Notice, Outgoing
 from daemon.images.registry.retrying import delay_after, pause
 from daemon.images.registry.site import Site
@@ -91,7 +92,7 @@ class Upload:
             async with self.blob.open(self._sent) as chunks:
                 answer = await self.site.ask("PATCH", session, self.scope, headers=headers, content=chunks)
             await self.site.expect(answer, ACCEPTED, NO_CONTENT)
-            session = self.session = self.site.location(answer)
+            session = self.session = location(answer)
             await answer.aclose()
         return await self._finish(session, {"Content-Length": "0"}, b"")
 
@@ -117,7 +118,7 @@ class Upload:
         measured, got = self.blob.measured, received(answer)
         self._sent = got if measured is None else min(got, measured.size_bytes)
         if "Location" in answer.headers:
-            self.session = self.site.location(answer)
+            self.session = location(answer)
         await answer.aclose()
 
 
@@ -145,7 +146,7 @@ async def begin(site: Site, scope: str, path: str) -> httpx.URL:
     answer = await site.ask("POST", f"/v2/{path}/blobs/uploads/", scope, headers={"Content-Length": "0"})
     await site.expect(answer, ACCEPTED)
     await answer.aclose()
-    return site.location(answer)
+    return location(answer)
 
 
 def received(answer: Answer) -> int:

@@ -307,6 +307,12 @@ def test_what_is_broken_is_refused(archive: bytes) -> None:
         read(archive)
 
 
+@pytest.mark.parametrize("other", [b"PK\3\4" + bytes(600), b"text " * 200, bytes(range(256)) * 4])
+def test_what_is_no_tar_is_called_that(other: bytes) -> None:
+    with pytest.raises(BadArchive, match="it is no tar, or broken"):
+        read(other)
+
+
 def test_an_error_of_the_source_is_not_taken_for_the_end() -> None:
     def chunks() -> Iterator[bytes]:
         yield raw("a")

@@ -82,6 +82,7 @@ async def test_an_empty_save_loads_nothing(tmp_path: Path) -> None:
             "layers length mismatch: expected 1, got 2",
         ),
         (tars.docker_archive([LAYER], ["Not A Tag"]), "invalid reference format"),
+        (tars.docker_archive([LAYER], [f"box@sha256:{'0' * 64}"]), "is no tag"),
         (tars.docker_archive([LAYER], RepoTags=[1]), "must be strings"),
         (tars.docker_archive([LAYER], RepoTags="x"), "must be a JSON array"),
         (tars.files({"index.json": b"[]"}), "must be a JSON object"),

@@ -147,6 +147,13 @@ async def test_foreign_layers_are_refused(world: World) -> None:
         await world.pull()
 
 
+async def test_encrypted_layers_are_refused_before_they_are_downloaded(world: World) -> None:
+    kind = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"
+    make_image(world.box, LOW, tag="1", layer_type=kind)
+    with pytest.raises(ImageUnusable, match="is encrypted"):
+        await world.pull()
+
+
 async def test_another_number_of_layers_than_the_config_has_is_refused(world: World) -> None:
     make_image(world.box, LOW, tag="1", rootfs={"type": "layers", "diff_ids": []})
     with pytest.raises(ImageUnusable, match="its config has 0 layers, its manifest 1"):

@@ -63,9 +63,12 @@ async def test_a_refusal_says_why(status: int, body: bytes, kind: type[RegistryE
     ("header", "seconds"),
     [("7", 7), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("9" * 20, None)],
 )
-async def test_a_limit_may_say_when_it_ends(header: str, seconds: float | None) -> None:
-    error = await refused(Reply(429, {"Retry-After": header}))
-    assert isinstance(error, RateLimited)
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, RegistryDown)])
+async def test_a_registry_may_say_when_to_ask_again(
+    header: str, seconds: float | None, status: int, kind: type[RegistryError]
+) -> None:
+    error = await refused(Reply(status, {"Retry-After": header}))
+    assert isinstance(error, kind)
     assert error.retry_after_seconds == seconds
 
 

@@ -312,6 +312,43 @@ async def test_no_password_goes_to_a_token_server_that_should_not_have_it(
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [("/v2/token", {"authorization": basic("me", "secret")}), ("https://elsewhere.example/token", {})],
+)
+async def test_a_token_server_may_send_one_on(
+    rig: Rig, shelf: Shelf, target: str, shown: dict[str, str]
+) -> None:
+    there = TokenServer({"me": "secret"})
+    moved = Reply(307, {"Location": f"{target}?scope=repository:team/app:pull"})
+    rig.hosts["https://auth.example"] = lambda asked: moved if asked.path == "/token" else there(asked)
+    rig.hosts["https://elsewhere.example"] = there
+    shelf.token_url = "https://auth.example/token"
+    shelf.add_manifest("team/app", "1", INDEX)
+    async with rig.registries.repository(NAME, ME) as repository:
+        await repository.manifest("1")
+    (asked,) = there.asked
+    assert {name: value for name, value in asked.headers.items() if name == "authorization"} == shown
+
+
+@pytest.mark.parametrize(
+    ("credentials", "target", "text"),
+    [
+        (ME, "http://auth.example/v2/token", "refuses to go on without TLS"),
+        (ME, "https://auth.example/token", "stopped after 10 redirects"),
+        (Credentials(identity_token="id"), "https://auth.example/v2/token", "307 Temporary Redirect"),
+    ],
+)
+async def test_a_token_server_that_sends_one_astray_is_left(
+    rig: Rig, shelf: Shelf, credentials: Credentials, target: str, text: str
+) -> None:
+    rig.hosts["https://auth.example"] = lambda _: Reply(307, {"Location": target})
+    shelf.token_url = "https://auth.example/token"
+    async with rig.registries.repository(NAME, credentials) as repository:
+        with pytest.raises(RegistryFailed, match=text):
+            await repository.manifest("1")
+
+
 async def test_a_wrong_password_is_the_token_servers_to_refuse(rig: Rig, shelf: Shelf) -> None:
     rig.hosts["https://auth.example"] = TokenServer({"me": "secret"})
     shelf.token_url = "https://auth.example/token"
