@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FEATURES: Final = "org.opencontainers.runtime-spec.features"
 FEATURES_SINCE: Final = (1, 44)
 INDEX: Final = "https://index.docker.io/v1/"
+MASKED: Final = "xxxxx:xxxxx"  # as dockerd has it
 PLUGINS: Final[Mapping[str, Any]] = {
     "Volume": ["local"],
     "Network": list(NETWORK_DRIVERS),
@@ -187,13 +188,26 @@ def _surroundings(engine: Engine, settings: Settings) -> dict[str, Any]:
         "NGoroutines": 0,
         "IndexServerAddress": INDEX,
         "GenericResources": None,
-        "HttpProxy": os.environ.get("HTTP_PROXY", ""),
-        "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
-        "NoProxy": os.environ.get("NO_PROXY", ""),
+        "HttpProxy": _proxy("HTTP_PROXY"),
+        "HttpsProxy": _proxy("HTTPS_PROXY"),
+        "NoProxy": _environment("NO_PROXY"),
         "Isolation": "",
         "ProductLicense": "",
         "CDISpecDirs": [],
     }
+
+
+def _environment(variable: str) -> str:
+    return os.environ.get(variable) or os.environ.get(variable.lower(), "")
+
+
+def _proxy(variable: str) -> str:
+    """Return the proxy that the environment names, without who the engine is to it."""
+    text = _environment(variable)
+    scheme, colon, rest = text.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    _, at, place = authority.rpartition("@")
+    return f"{scheme}{colon}{MASKED}@{place}{slash}{path}" if at else text
 
 
 def registry_config(settings: Settings) -> dict[str, Any]:

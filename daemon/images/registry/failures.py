@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+import httpcore
 import httpx
 
 PLAIN_HTTP: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
@@ -47,7 +48,7 @@ def _known(cause: BaseException, url: httpx.URL) -> str | None:
             return "http: server gave HTTP response to HTTPS client"
         case ssl.SSLError():
             return f"tls: {cause.reason or cause}"
-        case httpx.ConnectTimeout():
+        case httpx.ConnectTimeout() | httpcore.ConnectTimeout():
             return f"dial tcp {place}: i/o timeout"
         case httpx.ReadTimeout() | httpx.WriteTimeout():
             return "the transfer stalled: i/o timeout"

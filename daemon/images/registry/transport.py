@@ -18,6 +18,7 @@ import httpcore
 import httpx
 import trio
 
+from daemon.images.registry.failures import reason_of
 from daemon.images.registry.tls import READ_BYTES, start_tls
 
 IDLE_SECONDS: Final = 30  # how long a connection is kept for the next request
@@ -52,10 +53,11 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """trio's sockets, as httpcore has them, with such streams."""
+    """trio's sockets, as httpcore has them, with such streams; to a proxy, whose failures are called that."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, to_proxy: bool) -> None:
         self._inner = httpcore.TrioBackend()
+        self._to_proxy = to_proxy
 
     async def connect_tcp(
         self,
@@ -65,7 +67,14 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        try:
+            connected = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            if not self._to_proxy:
+                raise
+            proxy = httpx.URL(scheme="http", host=host, port=port)
+            raise httpcore.ProxyError(reason_of(error, proxy)) from error
+        return _Stream(connected)
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
@@ -80,7 +89,7 @@ class Transport(httpx.AsyncHTTPTransport):
             "max_connections": LIMITS.max_connections,
             "max_keepalive_connections": LIMITS.max_keepalive_connections,
             "keepalive_expiry": LIMITS.keepalive_expiry,
-            "network_backend": _Backend(),
+            "network_backend": _Backend(to_proxy=proxy is not None),
         }
         if proxy is None:
             self._pool = httpcore.AsyncConnectionPool(**options)

@@ -14,6 +14,7 @@ import trustme
 
 from daemon.images import references
 from daemon.images.registry.credentials import Credentials
+from daemon.images.registry.errors import RegistryFailed
 from daemon.images.registry.proxies import Proxies
 from daemon.images.registry.registries import RemoteRegistries
 from daemon.settings import Settings
@@ -93,3 +94,12 @@ async def test_plain_http_is_asked_of_the_proxy_by_whole_urls(certificates: Path
         async with registries.repository(NAME, Credentials()) as repository:
             await repository.manifest("1")
     assert asked == ["http://registry.test/v2/", "http://registry.test/v2/app/manifests/1"]
+
+
+async def test_a_proxy_that_is_not_there_is_to_blame_for_it(certificates: Path) -> None:
+    proxies = Proxies(https="http://127.0.0.1:1")
+    registries = RemoteRegistries(lambda: Settings(), certificates, proxies)
+    refused = r"proxyconnect tcp: dial tcp 127\.0\.0\.1:1: connect: connection refused$"
+    async with registries.repository(NAME, Credentials()) as repository:
+        with pytest.raises(RegistryFailed, match=refused):
+            await repository.manifest("1")

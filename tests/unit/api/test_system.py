@@ -143,6 +143,25 @@ async def test_info_tells_how_the_engine_is_set_up(app: Application) -> None:
 
 
 @pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:secret@proxy:3128/x", "http://xxxxx:xxxxx@proxy:3128/x"),
+        ("me:se@cret@proxy:3128", "xxxxx:xxxxx@proxy:3128"),
+        ("http://proxy:3128/@", "http://proxy:3128/@"),
+        ("", ""),
+    ],
+)
+async def test_info_names_a_proxy_without_its_password(
+    app: Application, monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("https_proxy", proxy)
+    document = await get(app, "/info")
+    assert (document["HttpProxy"], document["HttpsProxy"]) == (shown, shown)
+
+
+@pytest.mark.parametrize(
     ("version", "status"),
     [("1.43", {}), ("1.44", {"status": {FEATURES: '{"ociVersionMin":"1.0.0"}'}})],
 )
