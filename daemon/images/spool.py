@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -10,6 +11,7 @@ import trio
 
 from daemon.archives import sandbox
 from daemon.archives.sandbox import Archive
+from daemon.errors import Failed
 
 
 @attrs.define(eq=False)
@@ -42,12 +44,13 @@ async def fill(spool: Spool, chunks: AsyncIterator[bytes]) -> None:
     """Write all of `chunks` to a file; asks for the next one only when the last one is written.
 
     Raises:
-        OSError: the disk is full.
+        Failed: the disk is full, or broken.
 
     """
-    async with await trio.open_file(spool.path, "xb", buffering=0) as file:
-        async for chunk in chunks:
-            await file.write(chunk)
+    with _stored():
+        async with await trio.open_file(spool.path, "xb", buffering=0) as file:
+            async for chunk in chunks:
+                await file.write(chunk)
 
 
 async def take_apart(spool: Spool, chunks: AsyncIterator[bytes]) -> Archive:
@@ -58,5 +61,14 @@ async def take_apart(spool: Spool, chunks: AsyncIterator[bytes]) -> Archive:
         Failed: the disk is full, or broken.
 
     """
-    await trio.to_thread.run_sync(spool.path.mkdir, 0o700)
+    with _stored():
+        await trio.to_thread.run_sync(spool.path.mkdir, 0o700)
     return await sandbox.split(chunks, spool.path)
+
+
+@contextmanager
+def _stored() -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"cannot store the upload: {error.strerror or error}") from error

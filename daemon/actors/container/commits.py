@@ -78,7 +78,7 @@ class Commits:
         except EngineError as error:
             promise.refuse(error)
         except OSError as error:
-            promise.refuse(Failed(f"cannot commit: {error}"))
+            promise.refuse(Failed(f"cannot commit: {error.strerror or error}"))
         finally:
             promise.refuse(Unavailable("the engine ended before the image was made"))
 

@@ -183,7 +183,7 @@ async def create() -> Response:
     platform = registries.wanted_platform() or host()
     description = importing.Import(changed(Config()), text("message"), time.time_ns(), platform)
     with _kept() as spool:
-        await _receive(spool)
+        await fill(spool, upload())
         image_id = await images().mailbox.ask(Import(spool, description, name))
     return answers.json(transfer_lines.line({"status": image_id}))
 
@@ -227,16 +227,3 @@ def _kept() -> Generator[Spool, None, None]:
         yield spool
     finally:
         spool.discard_unclaimed()
-
-
-async def _receive(spool: Spool) -> None:
-    """Receive the request's body.
-
-    Raises:
-        Failed: the disk is full.
-
-    """
-    try:
-        await fill(spool, upload())
-    except OSError as error:
-        raise Failed(f"cannot store the upload: {error}") from error

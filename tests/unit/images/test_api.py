@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from http.client import BAD_REQUEST, CONFLICT, CREATED, NOT_FOUND, NOT_IMPLEMENTED, OK
+from http.client import (
+    BAD_REQUEST,
+    CONFLICT,
+    CREATED,
+    INTERNAL_SERVER_ERROR,
+    NOT_FOUND,
+    NOT_IMPLEMENTED,
+    OK,
+)
 from pathlib import Path
 from typing import Any, cast
 
@@ -256,6 +264,15 @@ async def test_a_broken_upload_is_reported_in_the_stream(docker: Docker) -> None
     assert message["error"] == message["errorDetail"]["message"]
     assert message["error"].startswith("invalid archive: ")
     assert list(docker.images.spool_directory.iterdir()) == []
+
+
+async def test_an_upload_that_the_disk_does_not_take_is_refused(docker: Docker) -> None:
+    docker.images.spool_directory.rmdir()
+    refused = "cannot store the upload: No such file or directory"
+    status, answer = await docker.call("POST", "/images/load")
+    assert (status, answer["error"]) == (OK, refused)
+    status, answer = await docker.call("POST", "/images/create", fromSrc="-")
+    assert (status, answer["message"]) == (INTERNAL_SERVER_ERROR, refused)
 
 
 @pytest.mark.parametrize(
