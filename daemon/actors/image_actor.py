@@ -98,7 +98,7 @@ class ImagesActor:
         except EngineError as error:
             request.refuse(error)
         except OSError as error:
-            request.refuse(Failed(f"image store: {error}"))
+            request.refuse(Failed(f"image store: {error.strerror or error}"))
         self._open.discard(request)
 
     async def _load(self, command: Load) -> tuple[str, ...]:

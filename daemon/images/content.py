@@ -12,9 +12,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
+import structlog
 import trio
 
 from daemon.archives.sandbox import Extracted
@@ -22,6 +23,8 @@ from daemon.archives.supply import Archived
 from daemon.failpoints import reached
 from daemon.images.blobs import BlobStore
 from daemon.images.records import ImageRecord
+
+LOG: Final = structlog.get_logger(__name__)
 
 
 class LayerStore(Protocol):
@@ -136,8 +139,14 @@ class Content:
         return dropped_bytes
 
     def throw_away(self, path: Path) -> None:
-        """Have a file or directory of the blobs' file system deleted; that there is none is fine."""
-        self.blobs.throw_away(path)
+        """Have a file or directory of the blobs' file system deleted; that there is none is fine.
+
+        What a broken disk does not let go of, the next start finds.
+        """
+        try:
+            self.blobs.throw_away(path)
+        except OSError as error:
+            LOG.warning("something cannot be thrown away", path=str(path), error=str(error))
         self.discarded.set()
 
     def _arriving(self) -> set[str]:

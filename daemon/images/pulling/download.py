@@ -73,7 +73,7 @@ class Download:
             finally:
                 partial.close()
         except OSError as error:
-            failed = Failed(f"image store: {error}")
+            failed = Failed(f"image store: {error.strerror or error}")
             growing.broken(failed)
             raise failed from error
         except WrongContent as wrong:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from daemon.images import digests
 from daemon.images.blobs import BlobStore
@@ -34,6 +35,21 @@ async def test_what_a_lease_brought_is_gone_with_it(content: Content) -> None:
     assert digest not in content.blobs
     assert chain_id not in content.layers
     assert content.discarded.is_set()
+
+
+async def test_what_is_thrown_away_lies_in_the_trash(content: Content) -> None:
+    directory = content.blobs.root / "tmp" / "upload"
+    directory.mkdir()
+    content.throw_away(directory)
+    content.throw_away(directory)
+    assert (directory.exists(), len(list(content.blobs.trash.iterdir()))) == (False, 1)
+    assert content.discarded.is_set()
+
+
+async def test_what_a_disk_does_not_let_go_of_is_only_logged(content: Content) -> None:
+    with structlog.testing.capture_logs() as logged:
+        content.throw_away(Path("/proc/self/status"))  # cannot be moved to the trash
+    assert [entry["log_level"] for entry in logged] == ["warning"]
 
 
 async def test_what_a_recorded_image_needs_outlives_the_lease(content: Content) -> None:
