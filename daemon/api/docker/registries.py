@@ -26,11 +26,12 @@ from daemon.images import digests, distribution, documents, platforms, reference
 from daemon.images.platforms import Platform
 from daemon.images.progress import Watch
 from daemon.images.references import Reference
-from daemon.images.registry import credentials
+from daemon.images.registry import headers
+from daemon.images.registry.credentials import Credentials, Login
 from daemon.images.registry.repository import SearchResult
+from daemon.images.registry.search import split_term
 
 routes = Blueprint("registries", __name__)
-AUTH: Final = "X-Registry-Auth"
 PLATFORM_OF_CREATE_SINCE: Final = (1, 32)
 PLATFORM_OF_PUSH_SINCE: Final = (1, 46)
 SEARCH_KEYS: Final = ("is-automated", "is-official", "stars")
@@ -40,11 +41,8 @@ MOST_FOUND: Final = 100
 
 async def pull() -> Response:
     """Pull an image, or all tags of a repository: `POST /images/create?fromImage=`."""
-    wish = PullWish(
-        pulled(text("fromImage"), text("tag")),
-        credentials.from_header(request.headers.get(AUTH, "")),
-        wanted_platform(),
-    )
+    reference = pulled(text("fromImage"), text("tag"))
+    wish = PullWish(reference, _sender(reference.domain), wanted_platform())
     watch = until_the_conversation_ends(Watch())
     await engine().transfers.mailbox.ask(Pull(wish, watch))
     return await _shown(watch)
@@ -64,12 +62,9 @@ def wanted_platform() -> Platform | None:
 @routes.post("/images/<path:name>/push")
 async def push(name: str) -> Response:
     """Push an image, or all tags of a repository."""
-    wish = PushWish(
-        pulled(name, text("tag")),
-        credentials.from_header(request.headers.get(AUTH, "")),
-        chosen("platform", PLATFORM_OF_PUSH_SINCE),
-    )
-    if wish.reference.digest:
+    reference = pulled(name, text("tag"))
+    wish = PushWish(reference, _sender(reference.domain), chosen("platform", PLATFORM_OF_PUSH_SINCE))
+    if reference.digest:
         raise InvalidParameter("cannot push a digest reference")
     watch = until_the_conversation_ends(Watch())
     await engine().transfers.mailbox.ask(Push(wish, watch))
@@ -91,6 +86,12 @@ def pulled(name: str, tag: str) -> Reference:
     return references.parse(f"{reference.repository}:{tag}") if tag else reference
 
 
+def _sender(registry: str) -> Credentials:
+    """Return who the client is to a registry."""
+    given = request.headers
+    return headers.sender(given.get("X-Registry-Auth", ""), given.get("X-Registry-Config", ""), registry)
+
+
 async def _shown(watch: Watch) -> Response:
     """Answer with what `watch` shows, once there is something.
 
@@ -106,8 +107,7 @@ async def _shown(watch: Watch) -> Response:
 async def inspect(name: str) -> Response:
     """Show what a registry has under a name."""
     reference = references.parse(name).tagged
-    who = credentials.from_header(request.headers.get(AUTH, ""))
-    async with engine().registries.repository(reference, who) as repository:
+    async with engine().registries.repository(reference, _sender(reference.domain)) as repository:
         listing = await distribution.look_up(repository, reference)
     manifest = listing.manifest
     descriptor = documents.Descriptor(manifest.media_type, manifest.digest, len(manifest.raw))
@@ -117,7 +117,7 @@ async def inspect(name: str) -> Response:
 @routes.post("/auth")
 async def auth() -> Response:
     """Check credentials with a registry."""
-    login = await json_body(credentials.Login)
+    login = await json_body(Login)
     token = await engine().registries.log_in(login.server_address, login.credentials)
     return answers.json({"Status": "Login Succeeded", "IdentityToken": token})
 
@@ -129,8 +129,8 @@ async def search() -> Response:
     limit = integer("limit", SEARCH_LIMIT) or SEARCH_LIMIT
     if not 1 <= limit <= MOST_FOUND:
         raise InvalidParameter(f"limit {limit} is outside the range of [1, {MOST_FOUND}]")
-    who = credentials.from_header(request.headers.get(AUTH, ""))
-    found = await engine().registries.search(text("term"), limit, who)
+    term = text("term")
+    found = await engine().registries.search(term, limit, _sender(split_term(term)[0]))
     return answers.json([_found(result) for result in found if _accepts(given, result)])
 
 

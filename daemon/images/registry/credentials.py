@@ -1,6 +1,4 @@
-"""Who somebody is to a registry, as clients send it with each request.
-
-`X-Registry-Auth` is base64url (padded or not) of a JSON object; `POST /auth` has the object for a body.
+"""Who somebody is to a registry, as clients send it: to `POST /auth`, or in headers (`headers.py`).
 
 Source: API contract 3.16; `moby:api/pkg/authconfig/authconfig.go`.
 """
@@ -9,10 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Final
 
 import attrs
-import orjson
 
 from daemon.errors import InvalidParameter
 from daemon.model import wire
@@ -38,7 +35,7 @@ ANONYMOUS: Final = Credentials()
 
 @attrs.frozen
 class Login:
-    """The body of `POST /auth`, and what the header has."""
+    """The body of `POST /auth`, and what headers have."""
 
     username: str = wire("username", default="")
     password: str = wire("password", default="", repr=False)
@@ -65,31 +62,13 @@ class Login:
 
 
 def read_login(document: object) -> Login:
-    """Read the body of `POST /auth`.
+    """Read the body of `POST /auth`, or what a header has.
 
     Raises:
         InvalidParameter: it has another shape.
 
     """
     return parse_client(document, Login)
-
-
-def from_header(value: str) -> Credentials:
-    """Read `X-Registry-Auth`; one that is empty or cannot be read is nobody's, as to dockerd."""
-    try:
-        return read_login(_decode(value)).credentials if value else ANONYMOUS
-    except InvalidParameter:
-        return ANONYMOUS
-
-
-def _decode(value: str) -> Any:
-    """Return the document; a header may use either alphabet of base64, as clients do."""
-    try:
-        plain = value.strip().rstrip("=").replace("+", "-").replace("/", "_")
-        padded = plain + "=" * (-len(plain) % 4)
-        return orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True)) or {}
-    except (ValueError, binascii.Error) as error:
-        raise InvalidParameter(f"invalid X-Registry-Auth header: {error}") from None
 
 
 def _split_auth(auth: str) -> tuple[str, str]:

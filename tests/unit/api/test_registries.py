@@ -70,6 +70,10 @@ def auth(**members: str) -> dict[str, str]:
     return {"X-Registry-Auth": base64.urlsafe_b64encode(orjson.dumps(members)).decode()}
 
 
+def config(**registries: dict[str, str]) -> dict[str, str]:
+    return {"X-Registry-Config": base64.urlsafe_b64encode(orjson.dumps(registries)).decode()}
+
+
 async def test_a_pull_is_a_stream_of_lines(api: Api) -> None:
     made = make_image(api.world.box, layer(b"x"), tag="1")
     status, lines = await api.call("POST", PULL + "1")
@@ -146,6 +150,8 @@ async def test_a_platform_is_chosen_from_an_index(api: Api) -> None:
         ({"X-Registry-Auth": "e30="}, ANONYMOUS),
         ({"X-Registry-Auth": ""}, ANONYMOUS),
         ({"X-Registry-Auth": "?"}, ANONYMOUS),
+        (config(**{"localhost:5000": {"username": "me", "password": "secret"}}), WHO),
+        (config(**{"localhost:5001": {"username": "me", "password": "secret"}}), ANONYMOUS),
         ({}, ANONYMOUS),
     ],
 )
