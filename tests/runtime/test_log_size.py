@@ -66,8 +66,10 @@ async def test_a_line_larger_than_the_log_leaves_its_last_piece(bundle: Path) ->
 
 
 async def test_a_follower_of_a_storm_gets_lines_once_in_order_and_the_last_ones(bundle: Path) -> None:
+    # Lines of eight bytes: no buffer ends within one, so none is in two pieces of which one might be lost.
+    first, last = "1000000", "1099999"
     read = b""
-    with monitored("crun", bundle, "seq", "100000", log_size_max_bytes=2000) as container:
+    with monitored("crun", bundle, "seq", first, last, log_size_max_bytes=2000) as container:
         following = followed(RotatedLog(container.log), Selection(), MonitorEnd(container), Inotify())
         container.start()
         with trio.fail_after(SECONDS):
