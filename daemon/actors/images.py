@@ -88,7 +88,7 @@ class Images:
         return self.catalog.current.find(reference).image
 
     def new_spool(self) -> Spool:
-        """Return a place for what a client sends, where there is nothing yet."""
+        """Return a place for an upload or a new layer, where there is nothing yet."""
         return Spool(self.spool_directory / secrets.token_hex(16), self.content.throw_away)
 
     async def save(self, images: Iterable[saving.Saved]) -> AsyncGenerator[bytes, None]:

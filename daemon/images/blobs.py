@@ -80,8 +80,7 @@ class BlobStore:
 
     def discard(self, digest: str) -> None:
         """Take a blob out of the store; its disk space is given back by emptying the trash."""
-        if digest in self:
-            os.replace(self.path(digest), self.trash / secrets.token_hex(8))
+        self.throw_away(self.path(digest))
 
     def partial(self, digest: str) -> Path:
         """Return where what has come of a blob is, or would be."""
@@ -112,7 +111,7 @@ class BlobStore:
         for file in (self.root / "partial").iterdir():
             found = file.stat()
             if digests.PREFIX + file.name not in unless and found.st_mtime <= before:
-                os.replace(file, self.trash / secrets.token_hex(8))
+                self.throw_away(file)
                 dropped_bytes += found.st_size
         return dropped_bytes
 
@@ -131,4 +130,4 @@ class BlobStore:
             if digests.PREFIX + file.name not in wanted:
                 self.discard(digests.PREFIX + file.name)
         for left in (self.root / "tmp").iterdir():
-            os.rename(left, self.trash / secrets.token_hex(8))
+            self.throw_away(left)

@@ -20,7 +20,6 @@ from daemon.images import progress
 from daemon.images.digests import Measured
 from daemon.images.packer import Packer
 from daemon.images.progress import State, TellState
-from daemon.images.registry.repository import Content
 
 PIECE_BYTES: Final = 1 << 20  # always this many, since what comes out may depend on it
 
@@ -34,12 +33,9 @@ class PackedLayer:
     tell: TellState
     measured: Measured | None = attrs.field(default=None, init=False)
 
-    def open(self, offset_bytes: int) -> Content:
-        """Open it at an offset; what comes before is packed again and passed over."""
-        return self._opened(offset_bytes)
-
     @contextlib.asynccontextmanager
-    async def _opened(self, offset_bytes: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    async def open(self, offset_bytes: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        """Open it at an offset; what comes before is packed again and passed over."""
         file = await trio.to_thread.run_sync(lambda: self.path.open("rb"))
         with file:
             yield _Pieces(self, file, offset_bytes, self.path.stat().st_size)

@@ -24,7 +24,7 @@ from daemon.images.documents import OCI_MANIFEST
 from daemon.images.packing import PackedLayer
 from daemon.images.progress import Message, State, Tell, TellState
 from daemon.images.records import ImageRecord, LayerRecord
-from daemon.images.registry.repository import Content, Notice, Repository
+from daemon.images.registry.repository import Notice, Repository
 from daemon.images.together import together
 
 PIECE_BYTES: Final = 1 << 20
@@ -162,11 +162,8 @@ class _Kept:
     measured: Measured
     tell: TellState
 
-    def open(self, offset_bytes: int) -> Content:
-        return self._opened(offset_bytes)
-
     @contextlib.asynccontextmanager
-    async def _opened(self, offset_bytes: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    async def open(self, offset_bytes: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
         async with await trio.open_file(self.path, "rb", buffering=0) as file:
             await file.seek(offset_bytes)
             yield self._pieces(file.read, offset_bytes)

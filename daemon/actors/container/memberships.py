@@ -11,7 +11,7 @@ to remove its network; so it has left its networks by then, as with dockerd.
 
 from __future__ import annotations
 
-import math
+from contextlib import AsyncExitStack
 from typing import Final
 
 import attrs
@@ -67,14 +67,12 @@ class Memberships:
         if known and not self.cell.current.attachments.sandbox:  # it has nothing that anybody could want
             await self.mailbox.tell(report)
             return
-        with trio.move_on_after(LEAVE_SECONDS) as leaving:
-            async with self._turn:
+        async with AsyncExitStack() as turn:
+            with trio.move_on_after(LEAVE_SECONDS):
+                await turn.enter_async_context(self._turn)
                 await self._leave_all()
-                leaving.deadline = math.inf
-                await self.mailbox.tell(report)
-                await self.cell.wait_for(lambda now: now.state not in ALIVE)  # until then one could join
-        if leaving.cancelled_caught:
             await self.mailbox.tell(report)
+            await self.cell.wait_for(lambda now: now.state not in ALIVE)  # until then one could join
 
     async def _leave_all(self) -> None:
         record = self.cell.current.record

@@ -17,6 +17,7 @@ import orjson
 from daemon import __version__
 from daemon.api.timestamps import rfc3339
 from daemon.api.versions import NEWEST, OLDEST, ApiVersion
+from daemon.images.registry.proxies import stated
 from daemon.networks.records import NETWORK_DRIVERS
 from daemon.runtimes.host import Host
 from daemon.runtimes.table import Runtime, RuntimeTable
@@ -190,20 +191,16 @@ def _surroundings(engine: Engine, settings: Settings) -> dict[str, Any]:
         "GenericResources": None,
         "HttpProxy": _proxy("HTTP_PROXY"),
         "HttpsProxy": _proxy("HTTPS_PROXY"),
-        "NoProxy": _environment("NO_PROXY"),
+        "NoProxy": stated(os.environ, "NO_PROXY"),
         "Isolation": "",
         "ProductLicense": "",
         "CDISpecDirs": [],
     }
 
 
-def _environment(variable: str) -> str:
-    return os.environ.get(variable) or os.environ.get(variable.lower(), "")
-
-
 def _proxy(variable: str) -> str:
     """Return the proxy that the environment names, without who the engine is to it."""
-    text = _environment(variable)
+    text = stated(os.environ, variable)
     scheme, colon, rest = text.rpartition("://")
     authority, slash, path = rest.partition("/")
     _, at, place = authority.rpartition("@")

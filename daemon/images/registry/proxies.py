@@ -32,12 +32,9 @@ class Proxies:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
         """Read the variables."""
-
-        def value(name: str) -> str:
-            return environment.get(name) or environment.get(name.lower(), "")
-
-        exceptions = (entry.strip().lower() for entry in value("NO_PROXY").split(","))
-        return cls(value("HTTP_PROXY"), value("HTTPS_PROXY"), tuple(filter(None, exceptions)))
+        http, https, no = (stated(environment, name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"))
+        exceptions = (entry.strip().lower() for entry in no.split(","))
+        return cls(http, https, tuple(filter(None, exceptions)))
 
     def of(self, url: httpx.URL) -> httpx.Proxy | None:
         """Return the proxy for a request to `url`, or None.
@@ -60,6 +57,11 @@ class Proxies:
         except ValueError:
             return any(_names(entry, host, port) for entry in self.exceptions)
         return address.is_loopback or any(_holds(entry, address, port) for entry in self.exceptions)
+
+
+def stated(environment: Mapping[str, str], variable: str) -> str:
+    """Return what the environment has for a variable, given in upper case, which counts before lower case."""
+    return environment.get(variable) or environment.get(variable.lower(), "")
 
 
 def _proxy(text: str) -> httpx.Proxy:

@@ -32,16 +32,6 @@ NAME = references.parse(f"{HOST}/team/app")
 HUB_NAME = references.parse("team/app")
 
 
-@pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
-@pytest.fixture
-def rig(shelf: Shelf) -> Rig:
-    return Rig({f"https://{HOST}": shelf})
-
-
 async def read(repository: RemoteRepository, digest: str, offset: int = 0, *told: list[Retry]) -> bytes:
     async with repository.blob(digest, offset, told[0].append if told else None) as blob:
         return b"".join([chunk async for chunk in blob])

@@ -20,16 +20,6 @@ ME = Credentials("me", "secret")
 NAME = references.parse(f"{HOST}/team/app")
 
 
-@pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
-@pytest.fixture
-def rig(shelf: Shelf) -> Rig:
-    return Rig({f"https://{HOST}": shelf})
-
-
 @pytest.mark.parametrize("size_bytes", [0, 7, 4 << 20, (5 << 20) + 1])
 async def test_a_blob_is_uploaded(rig: Rig, shelf: Shelf, size_bytes: int) -> None:
     content = b"x" * size_bytes
