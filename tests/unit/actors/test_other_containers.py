@@ -29,8 +29,8 @@ async def test_a_link_leads_to_what_runs(world: World, others: OtherContainers) 
     await world.created()
     with pytest.raises(Conflict, match="Cannot link to a non running container: /web"):
         others.link("web")
-    with pytest.raises(NotFound, match="No such container: db"):
-        others.link("db")
+    with pytest.raises(NotFound, match="No such container: nobody"):
+        others.link("nobody")
 
 
 async def test_there_is_no_address_on_other_networks(world: World, others: OtherContainers) -> None:
