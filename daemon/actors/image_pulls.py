@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from daemon.actors.image_catalog import ImageSnapshot
 from daemon.actors.image_commands import RecordPulled
 from daemon.actors.images import Images
 from daemon.images import platforms
@@ -66,29 +67,58 @@ class Pulls:
     ) -> bool:
         """Bring one image; return whether the reference did not stand for it before."""
         tag_or_digest = reference.digest or reference.tag
-        named = await repository.manifest(tag_or_digest)
         wanted = platform or platforms.host()
+        if digest := await self._renewed(repository, reference, wanted):
+            say(tell, f"Pulling from {reference.path}", tag_or_digest)
+            say(tell, f"Digest: {digest}")
+            return False
+        named = await repository.manifest(tag_or_digest)
         plan = await read_plan(repository, named, wanted, self.workshop.content.blobs)
         platforms.check(reference.familiar, plan.document.platform, platform)
         say(tell, f"Pulling from {reference.path}", tag_or_digest)
-        before = self.images.catalog.current.named(reference)
+        before = self._named(reference)
         await self._bring(repository, plan, reference, tell)
         say(tell, f"Digest: {plan.digest}")
         return before is None or before.id != plan.document.id
 
+    async def _renewed(self, repository: Repository, reference: Reference, wanted: Platform) -> str | None:
+        """Record an image again that is still what the registry has, and return the digest it has there.
+
+        That takes no manifest: registries count those that are fetched, and refuse who fetches too many.
+        """
+        if self._named(reference) is None:
+            return None
+        digest = await repository.digest_of(reference.digest or reference.tag)
+        known = self._named(reference)
+        if digest is None or known is None or known.platform != wanted:
+            return None
+        if f"{reference.familiar_repository}@{digest}" not in known.repo_digests or not self._whole(known):
+            return None
+        await self._record_again(known, reference, digest)
+        return digest
+
     async def _bring(self, repository: Repository, plan: Plan, reference: Reference, tell: Tell) -> None:
         known = self.images.get(plan.document.id)
-        if known is not None and all(map(self.workshop.whole, known.chain_ids)):
-            with self.workshop.content.lease() as lease:
-                lease.record(known.record)
-                await self._record(Brought(known.record, known.document, ()), reference, plan)
+        if known is not None and self._whole(known):
+            await self._record_again(known, reference, plan.digest)
             return
         async with brought(plan, self.workshop, repository, tell) as image:
             await self.images.sync()
-            await self._record(image, reference, plan)
+            await self._record(image, reference, plan.digest)
 
-    async def _record(self, image: Brought, reference: Reference, plan: Plan) -> None:
-        await self.images.mailbox.ask(RecordPulled(image, reference, plan.digest))
+    async def _record_again(self, known: ImageSnapshot, reference: Reference, digest: str) -> None:
+        with self.workshop.content.lease() as lease:
+            lease.record(known.record)
+            await self._record(Brought(known.record, known.document, ()), reference, digest)
+
+    async def _record(self, image: Brought, reference: Reference, digest: str) -> None:
+        await self.images.mailbox.ask(RecordPulled(image, reference, digest))
+
+    def _named(self, reference: Reference) -> ImageSnapshot | None:
+        return self.images.catalog.current.named(reference)
+
+    def _whole(self, image: ImageSnapshot) -> bool:
+        return all(map(self.workshop.whole, image.chain_ids))
 
 
 async def _references(wanted: Reference, repository: Repository) -> list[Reference]:

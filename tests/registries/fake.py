@@ -49,6 +49,7 @@ class FakeRepository:
     mountable: dict[tuple[str, str], bytes] = attrs.field(factory=dict)  # by digest and path
     refusals: dict[str, RegistryError] = attrs.field(factory=dict)
     impostors: dict[str, list[bytes]] = attrs.field(factory=dict)  # what mirrors have, by digest
+    silent: bool = False  # about digests
     asked: list[str] = attrs.field(factory=list)
 
     def add_manifest(self, media_type: str, raw: bytes, tag: str = "") -> Manifest:
@@ -70,6 +71,12 @@ class FakeRepository:
         if tag_or_digest not in self.manifests:
             raise NothingThere("manifest unknown: manifest unknown", "MANIFEST_UNKNOWN")
         return self.manifests[tag_or_digest]
+
+    async def digest_of(self, tag_or_digest: str) -> str | None:
+        self.asked.append(f"digest_of {tag_or_digest}")
+        await trio.lowlevel.checkpoint()
+        known = self.manifests.get(tag_or_digest)
+        return known.digest if known and not self.silent else None
 
     @contextlib.asynccontextmanager
     async def blob(

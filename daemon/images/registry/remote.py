@@ -67,6 +67,16 @@ class RemoteRepository:
         """Return a manifest or an index; schema 1 is refused."""
         return await self._anywhere(lambda site: self._manifest_at(site, tag_or_digest))
 
+    async def digest_of(self, tag_or_digest: str) -> str | None:
+        """Return the digest of what the first place has that says it; each is asked once."""
+        for site in self.sites:
+            try:
+                if digest := await self._digest_at(site, tag_or_digest):
+                    return digest
+            except RegistryError as error:
+                LOG.info("a registry does not say what it has", name=site.endpoint.name, error=str(error))
+        return None
+
     @contextlib.asynccontextmanager
     async def blob(
         self, digest: str, offset_bytes: int = 0, notice: Notice | None = None
@@ -187,6 +197,13 @@ class RemoteRepository:
                 f"{described(answer.request)}: it has {digest}"
             )
         return Manifest(media_type_of(answer.headers.get("Content-Type", ""), raw), digest, raw)
+
+    async def _digest_at(self, site: Site, tag_or_digest: str) -> str | None:
+        target = self._manifest_path(tag_or_digest)
+        answer = await site.expect(await site.ask("HEAD", target, self._scope, headers=MEDIA_TYPES), OK)
+        await answer.aclose()
+        digest = answer.headers.get(CONTENT_DIGEST, "")
+        return digest if digests.is_digest(digest) else None
 
     async def _blob_at(
         self, site: Site, digest: str, offset_bytes: int, take: Callable[[Answer], None]

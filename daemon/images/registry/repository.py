@@ -86,6 +86,14 @@ class Repository(Protocol):
         """Return a manifest or an index; schema 1 is refused."""
         ...
 
+    async def digest_of(self, tag_or_digest: str) -> str | None:
+        """Return the digest of a manifest or an index that is there, or None where nobody says it.
+
+        Nothing is fetched, so registries that count pulls do not count this.  Raises nothing: why it is
+        not said, `manifest` will tell.
+        """
+        ...
+
     def blob(
         self, digest: str, offset_bytes: int = 0, notice: Notice | None = None
     ) -> AbstractAsyncContextManager[Blob]:

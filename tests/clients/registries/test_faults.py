@@ -92,6 +92,13 @@ def test_a_registry_that_stays_busy_is_not_asked_for_ever(images: Docker, place:
     assert text in images("pull", place.name(), ok=False).err
 
 
+def test_an_image_that_is_up_to_date_counts_as_no_pull(images: Docker, place: Place) -> None:
+    shelve(place.shelf, "1", tar_of(file=b"x"))
+    images("pull", place.name())
+    place.shelf.fail("GET /v2/box/", instead(refuse(429, "TOOMANYREQUESTS", "no more pulls")), times=100)
+    assert f"Status: Image is up to date for {place.name()}" in images("pull", place.name()).out
+
+
 def test_a_mirror_that_lacks_the_image_is_passed_over(images: Docker, engine: Engine, api: Api) -> None:
     empty, full = Shelf(), Shelf()
     shelve(full, "1", tar_of(file=b"x"), name="library/mirrored")

@@ -71,6 +71,38 @@ async def test_an_image_that_is_there_is_up_to_date(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [f"{NAME}:1", "by digest"])
+async def test_nothing_is_fetched_of_an_image_that_is_up_to_date(world: World, name: str) -> None:
+    own, foreign = make_image(world.box, LOW), make_image(world.box, HIGH, architecture="s390x")
+    index = make_index(world.box, {"linux/amd64": own, "linux/s390x": foreign}, tag="1")
+    name = name if name != "by digest" else f"{NAME}@{index.digest}"
+    first = await world.pull(name)
+    world.box.asked.clear()
+    again = await world.pull(name, platform="linux/amd64")
+    assert world.box.asked == [f"digest_of {name.removeprefix(NAME)[1:]}"]
+    assert again == [first[0], f"Digest: {index.digest}", f"Status: Image is up to date for {name}"]
+    assert [event.action for event in world.ledger.events] == ["pull", "pull"]
+
+
+async def test_a_registry_that_does_not_say_what_it_has_is_asked_for_it(world: World) -> None:
+    made = make_image(world.box, LOW, tag="1")
+    await world.pull()
+    world.box.silent = True
+    assert (await world.pull())[-2:] == [
+        f"Digest: {made.manifest.digest}",
+        f"Status: Image is up to date for {NAME}:1",
+    ]
+
+
+async def test_an_image_that_has_lost_a_layer_is_brought_again(world: World) -> None:
+    made = make_image(world.box, LOW, HIGH, tag="1")
+    await world.pull()
+    del world.layers.sizes[made.chain_ids[1]]
+    said = await world.pull()
+    assert made.chain_ids[1] in world.layers.sizes
+    assert f"{digests.short(made.digests[1])}: Pull complete" in said
+
+
 async def test_a_tag_moves_to_what_the_registry_has_now(world: World) -> None:
     old = make_image(world.box, LOW, tag="1")
     await world.pull()
@@ -79,6 +111,16 @@ async def test_a_tag_moves_to_what_the_registry_has_now(world: World) -> None:
     assert world.images.resolve(f"{NAME}:1").id == new.id
     assert world.images.resolve(old.id).repo_tags == ()
     assert world.images.resolve(old.id).repo_digests == (f"{NAME}@{old.manifest.digest}",)
+
+
+async def test_a_tag_moves_back_to_an_image_that_is_still_here(world: World) -> None:
+    old = make_image(world.box, LOW, tag="1")
+    await world.pull()
+    make_image(world.box, HIGH, tag="1")
+    await world.pull()
+    world.box.manifests["1"] = old.manifest
+    assert (await world.pull())[-1].startswith("Status: Downloaded newer image")
+    assert world.images.resolve(f"{NAME}:1").id == old.id
 
 
 async def test_a_digest_gives_no_tag_and_is_removed_as_one(world: World) -> None:

@@ -443,6 +443,33 @@ def mirrored(rig: Rig, *names: str) -> tuple[Shelf, ...]:
     return (hub, *shelves.values())
 
 
+async def test_what_a_name_stands_for_is_said_by_the_first_place_that_says_it(rig: Rig) -> None:
+    hub, first, second = mirrored(rig, "first", "second")
+    first.fail("HEAD /v2/team/app", instead(refuse(500, "UNKNOWN")), times=99)
+    second.fail("HEAD /v2/team/app", instead(Reply(200, {"Docker-Content-Digest": "nonsense"})), times=1)
+    digest = hub.add_manifest("team/app", "1", INDEX, str(INDEX["mediaType"]))
+    async with rig.registries.repository(HUB_NAME, ANONYMOUS) as repository:
+        assert await repository.digest_of("1") == digest
+        second.add_manifest("team/app", "1", {"schemaVersion": 2})
+        assert await repository.digest_of("1") == digests.of(b'{"schemaVersion":2}')
+    for shelf, times in ((first, 2), (second, 2), (hub, 1)):
+        assert shelf.lines() == ["HEAD /v2/team/app/manifests/1"] * times
+    assert "manifest.list" in hub.asked[-1].headers["accept"]
+
+
+@pytest.mark.parametrize(
+    "reply", [refuse(404, "MANIFEST_UNKNOWN"), refuse(429, "TOOMANYREQUESTS"), Reply(405), Reply(200)]
+)
+async def test_a_registry_that_does_not_say_what_it_has_is_no_error(
+    rig: Rig, shelf: Shelf, reply: Reply
+) -> None:
+    shelf.add_manifest("team/app", "1", INDEX)
+    shelf.fail("HEAD /v2/team/app", instead(reply), times=99)
+    async with rig.registries.repository(NAME, ANONYMOUS) as repository:
+        assert await repository.digest_of("1") is None
+    assert shelf.lines() == ["HEAD /v2/team/app/manifests/1"]
+
+
 async def test_mirrors_that_served_another_blob_are_not_asked_for_it_again(rig: Rig) -> None:
     hub, first, second = mirrored(rig, "first", "second")
     (digest,) = {shelf.add_blob("team/app", b"content") for shelf in (hub, first, second)}
