@@ -187,6 +187,12 @@ def test_programs_find_out_that_they_are_in_a_container(docker: Docker, runtime:
     assert docker("diff", container).out == ""
 
 
+def test_programs_that_look_for_a_table_of_mounts_find_it(docker: Docker, runtime: str) -> None:
+    container = docker.detached(runtime, "busybox", "grep", "-q", " / overlay ", "/etc/mtab")
+    assert docker("wait", container).out == "0\n"
+    assert docker("diff", container).out == ""
+
+
 def test_network_none_has_only_loopback(docker: Docker) -> None:
     assert docker.run("--network", "none", "busybox", "ls", "/sys/class/net").out.split() == ["lo"]
 

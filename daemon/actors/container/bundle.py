@@ -16,7 +16,7 @@ from daemon.actors.container.networking.naming import SHORT_ID, NetworkFacts, re
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.model import ExecConfig
 from daemon.networks.files import hostname_text, hosts_text, resolv_conf_text
-from daemon.runtimes import marker
+from daemon.runtimes import initlayer
 from daemon.runtimes.cgroups import remove_cgroup, thaw_cgroup
 from daemon.runtimes.inroot import ensure_in_root
 from daemon.runtimes.layout import Layout, fresh, replace_private, write_private
@@ -101,7 +101,7 @@ class Bundles:
         inputs = self.inputs(record, rootfs, seccomp, devices, facts.sandbox)
         for directory in (record.config.working_dir, *(record.config.volumes or ())):
             ensure_in_root(rootfs, directory)
-        marker.mark(rootfs)
+        initlayer.furnish(rootfs)
         self.write_names(record, facts)
         replace_private(self.layout.record(record.id), to_record(record))
         _delete(self.layout.exits / record.id)

@@ -1,8 +1,8 @@
 """What a container has changed, without what was made for it.
 
 A runtime makes a place in the root filesystem for each mount.  Those of the engine's own mounts say nothing
-of the container, nor does the marker: dockerd makes them in a layer of their own, below what it compares.
-They are empty; whoever puts something there has changed the container.
+of the container, nor does what each container is given: dockerd makes them in a layer of their own, below
+what it compares.  They are empty, or a certain link; whoever puts something there has changed the container.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import trio
 
 from daemon.archives.changes import Change, Kind
 from daemon.graphdrivers.base import GraphDriver
-from daemon.runtimes import marker
+from daemon.runtimes.initlayer import MARKER, MOUNTS, MTAB
 from daemon.runtimes.inroot import open_in_root
 
+LINKS: Final = {f"/{MTAB}": MOUNTS}
 PLACES: Final = frozenset(
-    {"/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", f"/{marker.NAME}"}
+    {"/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", f"/{MARKER}", *LINKS}
 )
 
 
-def visible(changes: Sequence[Change], is_empty: Callable[[str], bool]) -> tuple[Change, ...]:
+def visible(changes: Sequence[Change], is_untouched: Callable[[str], bool]) -> tuple[Change, ...]:
     """Return the changes that are the container's own, in their order.
 
     A directory that is listed only because of a place that was made in it is not.
@@ -33,7 +34,7 @@ def visible(changes: Sequence[Change], is_empty: Callable[[str], bool]) -> tuple
     places = {
         change.path
         for change in changes
-        if change.kind is Kind.ADDED and change.path in PLACES and is_empty(change.path)
+        if change.kind is Kind.ADDED and change.path in PLACES and is_untouched(change.path)
     }
     own = [change for change in changes if change.path not in places]
     ancestors = {place.rpartition("/")[0] for place in places} - {""}
@@ -49,21 +50,31 @@ async def changes_of(container_id: str, rootfs: Path, graph_driver: GraphDriver)
 
     """
     changes = await graph_driver.changes(container_id)
-    return await trio.to_thread.run_sync(visible, changes, is_empty_in(rootfs))
+    return await trio.to_thread.run_sync(visible, changes, untouched_in(rootfs))
 
 
-def is_empty_in(rootfs: Path) -> Callable[[str], bool]:
-    """Return a function that tells whether there is an empty file or directory at a path of `rootfs`."""
+def untouched_in(rootfs: Path) -> Callable[[str], bool]:
+    """Return a function that tells whether a path of `rootfs` is as it was made: empty, or a link."""
 
-    def is_empty(path: str) -> bool:
+    def is_untouched(path: str) -> bool:
+        how = os.O_PATH if path in LINKS else os.O_RDONLY | os.O_NONBLOCK
         try:
-            found = open_in_root(rootfs, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            found = open_in_root(rootfs, path, how | os.O_NOFOLLOW)
         except OSError:
             return False
         try:
-            status = os.fstat(found)
-            return not os.listdir(found) if stat.S_ISDIR(status.st_mode) else status.st_size == 0
+            return _target(found) == LINKS[path] if path in LINKS else _is_empty(found)
         finally:
             os.close(found)
 
-    return is_empty
+    return is_untouched
+
+
+def _is_empty(found: int) -> bool:
+    status = os.fstat(found)
+    return not os.listdir(found) if stat.S_ISDIR(status.st_mode) else status.st_size == 0
+
+
+def _target(found: int) -> str:
+    """Return where a link leads, or "" for what is none."""
+    return os.readlink("", dir_fd=found) if stat.S_ISLNK(os.fstat(found).st_mode) else ""

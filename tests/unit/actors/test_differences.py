@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.actors.container.differences import PLACES, is_empty_in, visible
+from daemon.actors.container.differences import PLACES, untouched_in, visible
 from daemon.archives.changes import Change, Kind
 
 ADDED, MODIFIED, DELETED = Kind.ADDED, Kind.MODIFIED, Kind.DELETED
@@ -41,7 +41,24 @@ def test_what_is_not_empty_was_put_there(tmp_path: Path) -> None:
     (tmp_path / "etc/hosts").write_text("somebody's")
     (tmp_path / "etc/hostname").touch()
     found = changes(**{"/etc": MODIFIED, "/etc/hostname": ADDED, "/etc/hosts": ADDED})
-    assert [change.path for change in visible(found, is_empty_in(tmp_path))] == ["/etc", "/etc/hosts"]
+    assert [change.path for change in visible(found, untouched_in(tmp_path))] == ["/etc", "/etc/hosts"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [("/proc/mounts", []), ("/proc/self/mounts", ["/etc", "/etc/mtab"])]
+)
+def test_a_link_to_what_is_mounted_is_the_engines(tmp_path: Path, target: str, expected: list[str]) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/mtab").symlink_to(target)
+    found = changes(**{"/etc": MODIFIED, "/etc/mtab": ADDED})
+    assert [change.path for change in visible(found, untouched_in(tmp_path))] == expected
+
+
+def test_a_file_in_the_place_of_the_link_was_put_there(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/mtab").touch()
+    found = changes(**{"/etc": MODIFIED, "/etc/mtab": ADDED})
+    assert [change.path for change in visible(found, untouched_in(tmp_path))] == ["/etc", "/etc/mtab"]
 
 
 def test_a_link_in_the_container_is_not_followed_to_the_host(tmp_path: Path) -> None:
@@ -50,7 +67,7 @@ def test_a_link_in_the_container_is_not_followed_to_the_host(tmp_path: Path) -> 
     root = tmp_path / "root"
     root.mkdir()
     (root / "etc").symlink_to(tmp_path / "outside")
-    assert not is_empty_in(root)("/etc/hosts")
+    assert not untouched_in(root)("/etc/hosts")
 
 
 PATHS = st.sampled_from(["/etc", "/etc/hosts", "/etc/x", "/x", "/x/y", "/dev", "/proc", "/etc/hostname"])
