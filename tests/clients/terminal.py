@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 
 SECONDS: Final = 60
+AGAIN_SECONDS: Final = 0.2
 
 
 @attrs.define
@@ -48,6 +49,20 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         """Change the window; the kernel tells whoever runs in it."""
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize_until(self, rows: int, columns: int, expected: bytes) -> bytes:
+        """Change the window, as often as it takes, and return everything up to and including `expected`.
+
+        The CLI tells the engine the size it finds and listens for changes only then: of one that comes in
+        between it never hears.  The kernel tells nobody of a change to what the size is already.
+        """
+        deadline = time.monotonic() + SECONDS
+        while expected not in self.seen and time.monotonic() < deadline:
+            self.resize(rows + 1, columns)
+            self.resize(rows, columns)
+            if select.select([self.fd], [], [], AGAIN_SECONDS)[0]:
+                self.seen += self._read()
+        return self.read_until(expected)
 
     def wait(self) -> int:
         """Return the exit code of the command."""

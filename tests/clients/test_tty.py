@@ -38,18 +38,16 @@ def test_the_size_of_the_terminal_is_known_inside_and_follows(typing_at: Open) -
         shell.read_until(b"# ")
         shell.type(b"until [ \"$(stty size)\" = '24 80' ]; do :; done; echo first-$?\n")
         shell.read_until(b"first-0")
-        shell.resize(41, 123)
         shell.type(b"until [ \"$(stty size)\" = '41 123' ]; do :; done; echo second-$?\n")
-        shell.read_until(b"second-0")
+        shell.resize_until(41, 123, b"second-0")
 
 
 def test_exec_it_follows_the_size_too(docker: Docker, typing_at: Open) -> None:
     container = docker.sleeper()
     with typing_at("exec", "-it", container, "sh") as shell:
         shell.read_until(b"# ")
-        shell.resize(33, 99)
         shell.type(b"until [ \"$(stty size)\" = '33 99' ]; do :; done; echo resized-$?\n")
-        shell.read_until(b"resized-0")
+        shell.resize_until(33, 99, b"resized-0")
         shell.type(b"exit 3\n")
         assert shell.wait() == 3
 
