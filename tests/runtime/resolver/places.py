@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 import socket
 import struct
@@ -121,11 +122,9 @@ async def _exactly(stream: trio.SocketStream, size_bytes: int) -> bytes:
 @contextlib.asynccontextmanager
 async def upstream(udp: Handler, tcp: Handler | None = None) -> AsyncGenerator[Upstream, None]:
     server = Upstream(udp, tcp or udp)
-    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as datagrams:
-        port = listener.socket.getsockname()[1]
-        await datagrams.bind(("127.0.0.1", port))
-        server.address = f"127.0.0.1:{port}"
+    listener, datagrams = await _at_one_port()
+    with datagrams:
+        server.address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.datagrams, datagrams)
             nursery.start_soon(trio.serve_listeners, server.converse, [listener])
@@ -133,3 +132,19 @@ async def upstream(udp: Handler, tcp: Handler | None = None) -> AsyncGenerator[U
                 yield server
             finally:
                 nursery.cancel_scope.cancel()
+
+
+async def _at_one_port() -> tuple[trio.SocketListener, trio.socket.SocketType]:
+    """Listen by TCP and by UDP at one port: the kernel chooses one that is free for TCP, not for UDP."""
+    while True:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        datagrams = trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM)
+        try:
+            await datagrams.bind(listener.socket.getsockname())
+        except OSError as error:
+            datagrams.close()
+            await listener.aclose()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return listener, datagrams
