@@ -57,8 +57,10 @@ def ports(draw: st.DrawFn) -> PublishedPort:
 
 @st.composite
 def rulesets(draw: st.DrawFn) -> Ruleset:
+    """No two bridges have a link or a subnet in common: whoever gives addresses sees to that."""
     chosen = draw(st.lists(ports(), max_size=8, unique_by=key_of))
-    return Ruleset.of(draw(st.lists(bridges, max_size=4, unique_by=lambda bridge: bridge.link)), chosen)
+    apart = (lambda bridge: bridge.link, lambda bridge: bridge.subnets)
+    return Ruleset.of(draw(st.lists(bridges, max_size=4, unique_by=apart)), chosen)
 
 
 def everything(*rules: Ruleset) -> Touched:
