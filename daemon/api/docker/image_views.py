@@ -101,11 +101,15 @@ def inspection(image: ImageSnapshot, version: ApiVersion, graph_driver: Mapping[
 
 
 def _for_old_clients(image: ImageSnapshot, version: ApiVersion) -> dict[str, Any]:
-    """Return what inspect had once."""
-    view: dict[str, Any] = {}
+    """Return what inspect had once.
+
+    docker-compose 1 asks in the newest version there is, and cannot make a container anew without
+    `ContainerConfig`, which went with 1.45: it has stayed.
+    """
+    container, config = documents.read_origin(image.document.raw)
+    view: dict[str, Any] = {"ContainerConfig": to_client(config)}
     if version < (1, 45):
-        container, config = documents.read_origin(image.document.raw)
-        view |= {"Container": container, "ContainerConfig": to_client(config)}
+        view |= {"Container": container}
     if version < (1, 44):
         view |= {"Created": ZERO_TIME, "VirtualSize": image.size_bytes}
     return view

@@ -85,3 +85,17 @@ def test_a_project_comes_up_once_and_goes_down_without_a_trace(
     assert docker("network", "ls", "--filter", "type=custom", "--quiet").out == ""
     assert not hosts.links_beside(links)
     assert hosts.elements() == 0
+
+
+def test_a_service_that_has_changed_is_made_anew(docker: Docker, compose: Compose) -> None:
+    compose("up", "-d")
+    web, client = (compose("ps", "-q", service).split()[0] for service in ("web", "client"))
+    try:
+        file = compose.directory / "docker-compose.yml"
+        file.write_text(PROJECT.replace("sleep 1000", "sleep 1001"))
+        compose("up", "-d")
+        again = [compose("ps", "-q", service).split()[0] for service in ("web", "client")]
+        assert (again[0] == web, again[1] == client) == (True, False)
+        assert docker.inspect(again[1])["Config"]["Cmd"] == ["sleep", "1001"]
+    finally:
+        compose("down")
