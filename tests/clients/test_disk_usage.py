@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from tests.clients.cli import Docker
 from tests.clients.http_api import Api
 from tests.clients.registries.shelves import tar_of
@@ -72,3 +74,32 @@ def test_docker_prints_it(docker: Docker) -> None:
     assert "writer" in told
     assert "busybox" in told
     assert "SHARED SIZE" in told
+
+
+def test_a_prune_tells_what_it_gives_back(docker: Docker, api: Api) -> None:
+    ended = docker("create", "busybox", *WRITE).out.strip()
+    docker("start", "--attach", ended)
+    (container,) = usage(api, "container")["Containers"]
+    pruned = api("POST", "/containers/prune").document
+    assert pruned == {"ContainersDeleted": [ended], "SpaceReclaimed": container["SizeRw"]}
+
+
+def test_everything_is_pruned_in_one_go(docker: Docker) -> None:
+    running, ended = docker.sleeper(), docker("create", "busybox").out.strip()
+    told = docker("system", "prune", "--force", "--all", "--volumes", "--filter", "label!=keep").out
+    assert ended in told
+    assert "Total reclaimed space: 0B" in told
+    assert docker.ids() == [running]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("build", {"CachesDeleted": [], "SpaceReclaimed": 0}),
+        ("volumes", {"VolumesDeleted": [], "SpaceReclaimed": 0}),
+    ],
+)
+def test_what_there_is_none_of_can_be_pruned(api: Api, kind: str, answer: object) -> None:
+    found = api("POST", f"/{kind}/prune")
+    assert (found.status, found.document) == (200, answer)
+    assert api("POST", f"/{kind}/prune", filters='{"nonsense": ["x"]}').status == 400

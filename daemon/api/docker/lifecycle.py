@@ -134,9 +134,9 @@ async def wait(name: str) -> Response:  # ruff: ignore[unused-async]  sync = a t
 @routes.post("/containers/prune")
 async def prune() -> Response:
     """Delete the containers that do not run."""
-    deleted = await prune_containers(engine().containers, filters(PRUNE_KEYS), time.time_ns())
-    await tell_of_prune(engine().journal, "container", 0)
-    return json({"ContainersDeleted": deleted or None, "SpaceReclaimed": 0})
+    pruned = await prune_containers(engine(), filters(PRUNE_KEYS), time.time_ns())
+    await tell_of_prune(engine().journal, "container", pruned.reclaimed_bytes)
+    return json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.reclaimed_bytes})
 
 
 async def _exit_of(container: Container, waiting: Waiting) -> AsyncIterator[bytes]:

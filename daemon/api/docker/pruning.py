@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import attrs
+
 from daemon.actors.container.actor import Container
 from daemon.actors.container.commands import Remove
-from daemon.actors.containers import Containers
+from daemon.actors.disk_usage import written_by
+from daemon.actors.engine import Engine
 from daemon.api.query import Filters, filter_time
 from daemon.errors import EngineError
 from daemon.journal import EventDraft, Ledger, Transaction
 
 
-async def prune_containers(containers: Containers, given: Filters, now_ns: int) -> list[str]:
-    """Delete the containers that do not run and that `given` selects; return the ids of those that are gone.
+@attrs.frozen
+class Pruned:
+    """The ids of the containers that are gone, and the room that their files took."""
+
+    ids: tuple[str, ...]
+    reclaimed_bytes: int
+
+
+async def prune_containers(engine: Engine, given: Filters, now_ns: int) -> Pruned:
+    """Delete the containers that do not run and that `given` selects.
 
     Raises:
         InvalidParameter: a filter makes no sense.
 
     """
     until_ns = filter_time(given, "until", now_ns)
-    deleted = []
-    for container in containers:
+    deleted: dict[str, int] = {}
+    for container in engine.containers:
         if _chosen(container, given, until_ns):
+            written = await written_by(engine.graph_driver, container.id)
             try:
                 await container.mailbox.ask(Remove())
             except EngineError:
                 continue  # it has been started or removed meanwhile
-            deleted.append(container.id)
-    return deleted
+            deleted[container.id] = written or 0
+    return Pruned(tuple(deleted), sum(deleted.values()))
 
 
 async def tell_of_prune(ledger: Ledger, type_: str, reclaimed_bytes: int) -> None:
