@@ -73,3 +73,7 @@ class RuntimeFailed(Failed):
     def __init__(self, operation: str, message: str) -> None:
         super().__init__(f"{operation}: {message}")
         self.operation, self.message = operation, message
+
+
+class RuntimeUnusable(RuntimeFailed):
+    """An OCI runtime said nothing: it did not end in time, or could not be run."""

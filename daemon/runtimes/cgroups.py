@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -29,10 +29,10 @@ def remove_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
         OSError: it is still in use.
 
     """
-    for hierarchy in _hierarchies(root):
-        directory = hierarchy / path.lstrip("/")
-        if directory.is_dir():
-            _remove(directory)
+    places = [hierarchy / path.lstrip("/") for hierarchy in _hierarchies(root)]
+    directories = [place for place in places if place.is_dir()]
+    for directory in directories:
+        _remove(directory, directories)
 
 
 def thaw_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
@@ -60,7 +60,7 @@ def _hierarchies(root: Path) -> Iterator[Path]:
         yield from (entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
 
 
-def _remove(directory: Path) -> None:
+def _remove(directory: Path, all_of_it: Sequence[Path]) -> None:
     for attempt in range(ATTEMPTS):
         try:
             for inner, _, _ in os.walk(directory, topdown=False):
@@ -70,7 +70,8 @@ def _remove(directory: Path) -> None:
         except OSError:
             if attempt == ATTEMPTS - 1:
                 raise
-            _kill(directory)
+            for place in all_of_it:  # what is in one of v1 may be frozen in another
+                _kill(place)
             time.sleep(PERIOD_SECONDS)
         else:
             return

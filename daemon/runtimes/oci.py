@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess  # noqa: S404  constants only; processes go through trio
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import attrs
 import trio
 
-from daemon.errors import RuntimeFailed
+from daemon.errors import Failed, RuntimeFailed, RuntimeUnusable
 from daemon.runtimes.clones import detach_mounts, runtime_environment
 from daemon.runtimes.families import kill_family
 from daemon.runtimes.stages import stage
@@ -24,7 +26,8 @@ from daemon.runtimes.stages import stage
 OUTPUT_BYTES: Final = 16384
 FREEZE_TRIES: Final = 3
 RESTLESS: Final = "unable to freeze"  # in runc's words, for a cgroup v1
-CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container impossible to remove
+CALL_SECONDS: Final = 120.0  # a runtime that hangs must not make its container impossible to end
+DELETE_SECONDS: Final = 10.0  # then it is done without
 
 
 @attrs.frozen
@@ -84,11 +87,32 @@ class OciRuntime:
         await self._call("update", "--resources=-", container_id, given=json.dumps(resources).encode())
 
     async def delete(self, container_id: str) -> None:
-        """Kill what is left of a container and forget it; one that does not exist is no error."""
+        """Kill what is left of a container and forget it; one that does not exist is no error.
+
+        Raises:
+            RuntimeUnusable: it has not; `forget` does it without the runtime.
+            RuntimeFailed: the runtime refuses.
+
+        """
         state = self.root / container_id
         if state.exists():
             await detach_mounts(state)
-            await self._call("delete", "--force", container_id)
+            await self._call("delete", "--force", container_id, limit_seconds=DELETE_SECONDS)
+
+    async def forget(self, container_id: str) -> None:
+        """Delete what the runtime knows of a container of which no process is left.
+
+        Raises:
+            Failed: something cannot be deleted.
+
+        """
+        state = self.root / container_id
+        await detach_mounts(state)
+        try:
+            with suppress(FileNotFoundError):  # it had come that far
+                await trio.to_thread.run_sync(shutil.rmtree, state)
+        except OSError as error:
+            raise Failed(f"{state} cannot be deleted: {error.strerror}") from error
 
     async def _bring(self, command: str, container_id: str, status: str) -> None:
         """Run a command that leads to `status`; runc refuses it in what has that status already."""
@@ -106,18 +130,19 @@ class OciRuntime:
         state: dict[str, str] = json.loads(await self._call("state", container_id))
         return state["status"]
 
-    async def _call(self, *arguments: str, given: bytes = b"") -> bytes:
+    async def _call(self, *arguments: str, given: bytes = b"", limit_seconds: float = CALL_SECONDS) -> bytes:
         """Run a command, which may read `given`, and return what it printed.
 
         Raises:
-            RuntimeFailed: it ended with another code than 0, not in time, or could not be run.
+            RuntimeUnusable: it did not end in time, or could not be run.
+            RuntimeFailed: it ended with another code than 0.
 
         """
         operation = self.operation(arguments[0])
         # Files, not pipes: a container's init may inherit them and keep a pipe open (runc #1721).
-        with stage(operation, CALL_SECONDS), _file("stdout") as stdout, _file("stderr") as stderr:
+        with stage(operation, limit_seconds), _file("stdout") as stdout, _file("stderr") as stderr:
             try:
-                with trio.fail_after(CALL_SECONDS):
+                with trio.fail_after(limit_seconds):
                     done = await trio.run_process(
                         [self.path, *self.global_arguments, *arguments],
                         stdin=given or subprocess.DEVNULL,
@@ -128,9 +153,9 @@ class OciRuntime:
                         deliver_cancel=_kill,
                     )
             except trio.TooSlowError as error:
-                raise RuntimeFailed(operation, f"did not end within {CALL_SECONDS:.0f} s") from error
+                raise RuntimeUnusable(operation, f"did not end within {limit_seconds:.0f} s") from error
             except OSError as error:
-                raise RuntimeFailed(operation, f"{self.path}: {error.strerror}") from error
+                raise RuntimeUnusable(operation, f"{self.path}: {error.strerror}") from error
             if done.returncode != 0:
                 said = _start_of(stderr).decode(errors="replace").strip()
                 raise RuntimeFailed(operation, said or f"exit status {done.returncode}")

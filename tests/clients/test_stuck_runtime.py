@@ -141,6 +141,22 @@ def test_what_is_stuck_can_be_ended(
         docker("rm", container)
 
 
+def test_a_container_is_ended_and_removed_where_its_runtime_never_deletes_it(
+    engine: Engine, api: Api, docker: Docker
+) -> None:
+    runtime = StuckRuntime.configured(engine, api, "stops", "delete")
+    container = docker.sleeper("--runtime", "stuck")
+    docker("kill", container)
+    until(
+        lambda: docker.inspect(container)["State"]["Status"] == "exited", "it to be done without its runtime"
+    )
+    assert docker.inspect(container)["State"]["ExitCode"] == 137
+    assert runtime.calls("delete") == 1
+    docker("start", container)
+    docker("rm", "--force", container)
+    assert container not in docker.ids()
+
+
 def test_an_exec_that_is_stuck_ends_with_its_container(
     engine: Engine, api: Api, docker: Docker, way: str
 ) -> None:

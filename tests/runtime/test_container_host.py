@@ -10,9 +10,10 @@ import trio
 
 from daemon.actors.container.snapshot import ContainerRecord
 from daemon.errors import Conflict, Failed, RuntimeFailed
-from daemon.runtimes import conmon
+from daemon.runtimes import conmon, oci
 from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
+from daemon.runtimes.processes import wait_ended
 from daemon.runtimes.stages import Stages, show_in
 from daemon.runtimes.table import LockedRuntime
 from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, launched, started
@@ -106,6 +107,28 @@ async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: P
         finally:
             await discarded(real, record)
     assert real.left(record) == []
+
+
+@pytest.mark.parametrize("how", ["hangs", "is gone"])
+@pytest.mark.parametrize("frozen", [False, True])
+async def test_a_container_is_ended_without_a_runtime_that_does_not_delete_it(
+    real: RealRig, tmp_path: Path, how: str, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oci, "DELETE_SECONDS", 0.2)
+    script = tmp_path / "unusable"
+    record = real.record(*DEAF)
+    binary = real.host.runtime(record).path
+    script.write_text(f'#!/bin/sh\ncase " $* " in *" delete "*) kill -STOP $$ ;; esac\nexec {binary} "$@"\n')
+    script.chmod(0o755)
+    record = attrs.evolve(record, runtime=LockedRuntime("unusable", str(script), binary))
+    async with started(real, record) as container:
+        await container.ready()
+        if frozen:
+            await real.host.freeze(record)
+        if how == "is gone":
+            script.unlink()
+        await real.host.clean_up(record, container.run)
+        await wait_ended(container.run.pid, container.run.started_ticks)
 
 
 async def test_a_runtime_that_is_not_there_is_named(real: RealRig) -> None:

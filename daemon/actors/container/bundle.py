@@ -130,9 +130,18 @@ class Bundles:
             OSError: the disk refuses, or a process cannot be killed.
 
         """
-        remove_cgroup(self.cgroup(record))
+        self.end(record)
         self.layout.monitor(record.id).keep_exit()
         _delete(self.layout.bundle(record.id))
+
+    def end(self, record: ContainerRecord) -> None:
+        """Kill all processes without the runtime, and remove their cgroup.
+
+        Raises:
+            OSError: a process cannot be killed.
+
+        """
+        remove_cgroup(self.cgroup(record))
 
     def thaw(self, record: ContainerRecord) -> None:
         """Thaw a container without its runtime.

@@ -6,8 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
+import structlog
 import trio
 
 from daemon.actors.concurrent import all_of
@@ -18,7 +20,7 @@ from daemon.actors.container.networking.changes import NetworkChanges
 from daemon.actors.container.networking.naming import NetworkFacts
 from daemon.actors.container.networking.runs import ContainerNetworks
 from daemon.actors.container.snapshot import ContainerRecord, locked_runtime
-from daemon.errors import EngineError, Failed
+from daemon.errors import EngineError, Failed, RuntimeUnusable
 from daemon.failpoints import reached
 from daemon.graphdrivers.base import GraphDriver
 from daemon.model import HostConfig
@@ -38,6 +40,8 @@ from daemon.runtimes.spec.devices import find_block_devices, find_devices
 from daemon.runtimes.spec.resources import instead_of
 from daemon.runtimes.spec.sources import make_bind_sources
 from daemon.runtimes.stages import stage
+
+LOG: Final = structlog.get_logger(__name__)
 
 
 @attrs.frozen
@@ -75,7 +79,7 @@ class LinuxHost:
         with stage("mounting"):
             rootfs = await self.graph_driver.mount(record.id, record.chain_ids)
         reached("launch-mounted")
-        await runtime.delete(record.id)  # in case the last run could not be cleaned up
+        await self._forget(record, runtime)  # in case the last run could not be cleaned up
         described = self.networks.descriptions
         facts = described.facts(record, attachments, described.links(record))
         with stage("writing the bundle"):
@@ -235,10 +239,23 @@ class LinuxHost:
 
     async def _end(self, record: ContainerRecord, run: Run | None) -> None:
         if record.runtime is not None:  # or else it never ran
-            await self.runtime(record).delete(record.id)
+            await self._forget(record, self.runtime(record))
         if run is not None:
             with stage("ending the monitor"):
                 await conmon.end(run)
+
+    async def _forget(self, record: ContainerRecord, runtime: OciRuntime) -> None:
+        """Have a container ended and forgotten; a runtime that hangs, or is not there, is done without."""
+        try:
+            await runtime.delete(record.id)
+        except RuntimeUnusable as error:
+            LOG.warning("a container is ended without its runtime", id=record.id, reason=str(error))
+            with (
+                stage("ending it without its runtime"),
+                _translated("the container's processes cannot be ended"),
+            ):
+                await trio.to_thread.run_sync(self.bundles.end, record)
+            await runtime.forget(record.id)
 
     async def _unmount(self, record: ContainerRecord) -> None:
         with stage("unmounting"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from trio.testing import MockClock
 
-from daemon.errors import RuntimeFailed
+from daemon.errors import Failed, RuntimeFailed, RuntimeUnusable
 from daemon.runtimes.oci import OciRuntime
 
 
@@ -89,6 +89,29 @@ def test_only_crun_takes_a_compiled_filter() -> None:
 async def test_a_runtime_that_hangs_is_given_up(tmp_path: Path, autojump_clock: MockClock) -> None:
     with pytest.raises(RuntimeFailed, match="did not end within 120 s"):
         await runtime(tmp_path, "exec sleep 1000").start("c1")
+
+
+async def test_a_deletion_that_hangs_is_given_up_sooner(tmp_path: Path, autojump_clock: MockClock) -> None:
+    (tmp_path / "c1").mkdir()
+    with pytest.raises(RuntimeUnusable, match="did not end within 10 s"):
+        await runtime(tmp_path, "exec sleep 1000").delete("c1")
+
+
+async def test_a_container_is_forgotten_without_its_runtime(tmp_path: Path) -> None:
+    (tmp_path / "c1").mkdir()
+    (tmp_path / "c1/status").touch()
+    under_test = OciRuntime("/nonesuch", tmp_path)
+    with pytest.raises(RuntimeUnusable, match="/nonesuch: No such file or directory"):
+        await under_test.delete("c1")
+    for _ in range(2):
+        await under_test.forget("c1")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_cannot_be_forgotten_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c1").touch()
+    with pytest.raises(Failed, match="c1 cannot be deleted: Not a directory"):
+        await OciRuntime("/nonesuch", tmp_path).forget("c1")
 
 
 async def test_a_runtime_is_told_nothing_that_is_meant_for_us(
