@@ -254,5 +254,4 @@ class ContainerActor:
                 self._open.remove(request)
 
     def _refusal(self, command: Any) -> EngineError:
-        record = self.snapshot.record
-        return refusal(self.snapshot.state, command, container_id=record.id, name=record.name)
+        return refusal(self.snapshot, command)

@@ -244,8 +244,7 @@ class Effects:
 
     def _hurry(self, message: ForceRemove) -> None:
         if not self.visits:
-            now = self.cell.current
-            raise refusal(now.state, message, container_id=now.id, name=now.record.name)
+            raise refusal(self.cell.current, message)
         self.visits.cut_off()
 
     def _start_delete(self, _: object) -> None:

@@ -29,7 +29,8 @@ from daemon.actors.container.commands import (
     Visit,
 )
 from daemon.actors.container.reports import Connected, Disconnected, Updated, Updating
-from daemon.actors.container.states import BETWEEN_RUNS, State
+from daemon.actors.container.snapshot import ContainerSnapshot
+from daemon.actors.container.states import State
 from daemon.actors.mailbox import Command
 from daemon.errors import Conflict, EngineError, Failed, NotModified
 
@@ -82,9 +83,11 @@ BY_STATE: Final[Mapping[tuple[type[Command[Any]], State], Refusal]] = MappingPro
         (Commit, State.REMOVING): (Conflict, "You cannot commit container {id} which is being removed"),
         (Commit, State.DEAD): (Conflict, "You cannot commit container {id} which is Dead"),
         (Export, State.DEAD): (Conflict, "You cannot export container {id} which is Dead"),
-        **{(Pause, state): RESTARTING for state in BETWEEN_RUNS},
-        **{(Remove, state): STILL_RESTARTING for state in BETWEEN_RUNS},
     }
+)
+
+WHILE_RESTARTING: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
+    {Pause: RESTARTING, Remove: STILL_RESTARTING}
 )
 
 BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
@@ -110,8 +113,12 @@ BY_COMMAND: Final[Mapping[type[Command[Any]], Refusal]] = MappingProxyType(
 )
 
 
-def refusal(state: State, command: Command[Any], *, container_id: str, name: str) -> EngineError:
-    """Return the error with which `command` is refused in `state`."""
+def refusal(snapshot: ContainerSnapshot, command: Command[Any]) -> EngineError:
+    """Return the error with which `command` is refused.
+
+    A container is restarting until it runs, as inspect shows it: between two runs, and while it is started.
+    """
     kind = type(command)
-    error, text = BY_STATE.get((kind, state)) or BY_COMMAND.get(kind) or NOT_RUNNING
-    return error(text.format(id=container_id, name=name))
+    found = WHILE_RESTARTING.get(kind) if snapshot.restarting else BY_STATE.get((kind, snapshot.state))
+    error, text = found or BY_COMMAND.get(kind) or NOT_RUNNING
+    return error(text.format(id=snapshot.id, name=snapshot.record.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Final
 
 import pytest
 import trio
@@ -38,6 +39,8 @@ from tests.unit.actors.restarts import (
 from tests.unit.actors.world import World, refused
 from tests.unit.runtimes.tables import RUNTIMES
 
+NOT_REMOVED: Final = "container is restarting: stop the container before removing or force remove"
+
 
 @pytest.mark.parametrize("state", BETWEEN)
 @pytest.mark.parametrize("command", [Stop(), Kill(), Signal(signal.SIGTERM)])
@@ -70,14 +73,32 @@ async def test_it_can_be_removed_by_force_alone(
     world: World, autojump_clock: MockClock, state: State
 ) -> None:
     container = await between_runs(world, state)
-    text = "container is restarting: stop the container before removing or force remove"
-    with refused(Conflict, f'cannot remove container "web": {text}'):
+    with refused(Conflict, f'cannot remove container "web": {NOT_REMOVED}'):
         await container.mailbox.ask(Remove())
     removal = world.ask(container, ForceRemove())
     cleared(world)
     await removal.answer()
     await trio.sleep(1000)
     assert (world.actions, len(starts(world))) == (["start", "die", "destroy"], 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (Pause(), "Container {id} is restarting, wait until the container is running"),
+        (Remove(), f'cannot remove container "web": {NOT_REMOVED}'),
+    ],
+)
+async def test_it_is_restarting_until_it_runs(
+    world: World, autojump_clock: MockClock, command: Command[None], text: str
+) -> None:
+    container = await between_runs(world, State.RESTARTING)
+    world.host.hold("create")
+    await world.reaches(container, State.STARTING)
+    with refused(Conflict, text.format(id=container.id)):
+        await container.mailbox.ask(command)
+    cleared(world)
+    await world.reaches(container, State.RUNNING)
 
 
 @pytest.mark.parametrize("state", BETWEEN)

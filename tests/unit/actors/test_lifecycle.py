@@ -58,6 +58,7 @@ SAMPLES: Final[dict[type, Command[Any]]] = {
     commands.Export: commands.Export(Visitor()),
     commands.Commit: commands.Commit(Visitor()),
 }
+RECORD: Final = a_record()
 ABSENT: Final = [pair for pair in itertools.product(PERMANENT, COMMANDS) if pair not in TABLE]
 ORPHANS: Final = (Effect.WATCH, Effect.GIVE_UP, Effect.OBEY)  # only recovery has them
 
@@ -75,10 +76,10 @@ def test_what_the_table_lacks_is_refused_as_the_api_says(pair: tuple[State, type
     state, kind = pair
     command = SAMPLES.get(kind) or kind()
     assert lifecycle.step(state, command) is None
-    error = refusal(state, command, container_id="1234", name="web")
+    error = refusal(ContainerSnapshot(RECORD, state), command)
     assert isinstance(error, Conflict | NotModified | Failed)
     assert "{" not in str(error)
-    assert "web" in str(error) or "1234" in str(error) or "container" in str(error)
+    assert RECORD.name in str(error) or RECORD.id in str(error) or "container" in str(error)
 
 
 def test_only_a_thaw_of_what_is_not_frozen_is_refused_as_a_failure() -> None:
@@ -86,7 +87,7 @@ def test_only_a_thaw_of_what_is_not_frozen_is_refused_as_a_failure() -> None:
     failed = {
         kind
         for state, kind in ABSENT
-        if type(refusal(state, (SAMPLES.get(kind) or kind()), container_id="", name="")) is Failed
+        if type(refusal(ContainerSnapshot(RECORD, state), SAMPLES.get(kind) or kind())) is Failed
     }
     assert failed == {commands.Unpause}
 
