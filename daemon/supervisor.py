@@ -71,7 +71,7 @@ async def run(source: Source, settings: Settings) -> None:
     with trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with running_engine(source, settings, notifier) as engine:
             await _serve(engine, hangups, notifier)
-            await stop_unless_live_restore(engine)
+            await stop_unless_live_restore(engine)  # what the last clients have started
     LOG.info("stopped")
 
 
@@ -89,6 +89,7 @@ async def _serve(engine: Engine, hangups: AsyncIterator[int], notifier: Notifier
             notifier.ready()
             await _told_to_stop()
             notifier.stopping()
+            await stop_unless_live_restore(engine)  # while clients can see how theirs end
             server.grace_seconds = grace_seconds(engine.configuration.settings)
             front.cancel_scope.cancel()
 

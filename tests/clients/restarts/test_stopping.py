@@ -67,6 +67,22 @@ def test_without_live_restore_containers_are_stopped_with_the_engine(site: Site)
     assert codes == [0, 7, 137, 137]
 
 
+def test_clients_see_how_their_containers_end_with_the_engine(site: Site) -> None:
+    site.configure({"live-restore": False})
+    site.start()
+    script = "trap 'echo bye; exit 5' TERM; echo ready; sleep 100000 & wait"
+    client = site.docker.start("run", "--rm", "busybox", "sh", "-c", script)
+    try:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"ready\n"
+        site.engine.stop()
+        out, err = client.communicate(timeout=START_SECONDS)
+        assert (client.returncode, out, err) == (5, b"bye\n", b"")
+    finally:
+        client.kill()
+        client.wait()
+
+
 def test_live_restore_can_be_switched_while_the_engine_runs(site: Site) -> None:
     site.configure({"live-restore": False})
     site.start()

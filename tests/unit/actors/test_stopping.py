@@ -38,8 +38,10 @@ class FakeEngine:
     containers: Sequence[Container]
 
 
-async def stopped(containers: Sequence[Container], *, live_restore: bool = False) -> None:
-    settings = Settings(live_restore=live_restore, shutdown_timeout_seconds=SHUTDOWN_SECONDS)
+async def stopped(
+    containers: Sequence[Container], *, live_restore: bool = False, within: int = SHUTDOWN_SECONDS
+) -> None:
+    settings = Settings(live_restore=live_restore, shutdown_timeout_seconds=within)
     engine = FakeEngine(Configuration(settings, RUNTIMES), containers)
     with trio.fail_after(FOR_EVER_SECONDS):
         await stop_unless_live_restore(cast("Engine", engine))
@@ -71,24 +73,39 @@ async def test_each_is_given_its_own_grace(world: World, autojump_clock: MockClo
     assert world.now == 7
 
 
-@pytest.mark.parametrize("own_grace", [60, -1])
-async def test_who_does_not_obey_within_the_time_is_killed(
-    world: World, autojump_clock: MockClock, own_grace: int
-) -> None:
+async def test_who_does_not_obey_within_the_time_is_killed(world: World, autojump_clock: MockClock) -> None:
     world.host.obeys = frozenset({KILL})
-    container = await world.running(stop_timeout=own_grace)
-    await stopped([container])
-    assert world.host.asked("signal") == [(0, TERM), (SHUTDOWN_SECONDS, KILL)]
+    container = await world.running()
+    await stopped([container], within=7)
+    assert world.host.asked("signal") == [(0, TERM), (7, KILL)]
     assert not container.snapshot.running
 
 
-async def test_nobody_waits_for_ever_for_who_cannot_be_killed(
+async def test_a_longer_time_of_its_own_is_one_containers_alone(
     world: World, autojump_clock: MockClock
 ) -> None:
+    world.host.obeys = frozenset({KILL})
+    containers = [await world.running("a", stop_timeout=60), await world.running("b")]
+    await stopped(containers, within=7)
+    assert world.host.asked("signal") == [(0, TERM), (0, TERM), (7, KILL), (60, KILL)]
+
+
+async def test_one_that_is_never_to_be_killed_is_waited_for(world: World, autojump_clock: MockClock) -> None:
     world.host.obeys = frozenset()
-    container = await world.running(stop_timeout=60)
+    container = await world.running(stop_timeout=-1)
+    with pytest.raises(trio.TooSlowError):
+        await stopped([container])
+    assert world.host.asked("signal") == [(0, TERM)]
+
+
+@pytest.mark.parametrize(("own", "waited"), [(None, SHUTDOWN_SECONDS), (60, 60 + KILL_SECONDS)])
+async def test_nobody_waits_for_ever_for_who_cannot_be_killed(
+    world: World, autojump_clock: MockClock, own: int | None, waited: float
+) -> None:
+    world.host.obeys = frozenset()
+    container = await world.running(stop_timeout=own)
     await stopped([container])
-    assert (world.now, container.snapshot.running) == (SHUTDOWN_SECONDS + KILL_SECONDS, True)
+    assert (world.now, container.snapshot.running) == (waited + KILL_SECONDS, True)
 
 
 async def test_what_is_being_started_is_stopped_too(world: World, autojump_clock: MockClock) -> None:
