@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import orjson
@@ -27,7 +27,11 @@ RELEASE: Final = "DELETE FROM names WHERE kind = ? AND name = ?"
 HOLD: Final = "INSERT OR IGNORE INTO holds VALUES (?, ?, ?, ?)"
 UNHOLD: Final = "DELETE FROM holds WHERE holder_kind = ? AND holder_id = ? AND kind = ? AND id = ?"
 EXISTS: Final = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
-EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
+EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
+SLIP_NS: Final = 1_000_000_000  # a clock that is adjusted by no more only stands still
+
+Row: TypeAlias = tuple[int, int, str, str, str, str, int]
+"""An event in the file: its column `time_ns` is the place in the order of times."""
 
 
 @attrs.frozen
@@ -35,13 +39,26 @@ class Position:
     """Where the last event stands; the next one comes after it in both."""
 
     seq: int
-    time_ns: int
+    order_ns: int
 
     def stamp(self, drafts: Iterable[EventDraft], now_ns: int) -> tuple[Event, ...]:
-        """Give each draft its place, even when the clock stands still or goes back."""
-        first_ns = max(now_ns, self.time_ns + 1)
+        """Give each draft its place, even when the clock stands still or goes back.
+
+        An event whose place is later than the clock, because that has been set back, has the clock's time:
+        one that was ahead by a day must not make the times of a day's events wrong.
+        """
+        first_ns = max(now_ns, self.order_ns + 1)
+        back_ns = first_ns - now_ns if first_ns - now_ns > SLIP_NS else 0
         return tuple(
-            Event(self.seq + 1 + i, first_ns + i, draft.type, draft.action, draft.actor_id, draft.attributes)
+            Event(
+                self.seq + 1 + i,
+                first_ns + i - back_ns,
+                draft.type,
+                draft.action,
+                draft.actor_id,
+                draft.attributes,
+                back_ns,
+            )
             for i, draft in enumerate(drafts)
         )
 
@@ -75,14 +92,16 @@ def apply(
     return events
 
 
-def event(row: tuple[int, int, str, str, str, str]) -> Event:
+def event(row: Row) -> Event:
     """Make an event of its row."""
-    return Event(*row[:5], attributes=orjson.loads(row[5]))
+    seq, order_ns, type_, action, actor_id, attributes, back_ns = row
+    return Event(seq, order_ns - back_ns, type_, action, actor_id, orjson.loads(attributes), back_ns)
 
 
-def _row(event: Event) -> tuple[int, int, str, str, str, str]:
+def _row(event: Event) -> Row:
     attributes = orjson.dumps(dict(event.attributes)).decode()
-    return event.seq, event.time_ns, event.type, event.action, event.actor_id, attributes
+    place = event.seq, event.order_ns
+    return *place, event.type, event.action, event.actor_id, attributes, event.set_back_ns
 
 
 def _each(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

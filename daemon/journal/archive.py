@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from daemon.errors import Failed
-from daemon.journal.apply import Position, event
+from daemon.journal.apply import Position, Row, event
 from daemon.journal.values import Event, Record
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ EVENTS: Final = "SELECT * FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LI
 OLDEST: Final = "SELECT seq, time_ns FROM events ORDER BY seq LIMIT 1"
 NEWEST: Final = "SELECT seq, time_ns FROM events ORDER BY seq DESC LIMIT 1"
 TIME: Final = "SELECT time_ns FROM events WHERE seq >= ? ORDER BY seq LIMIT 1"
+SET_BACK: Final = "SELECT max(seq) FROM events WHERE set_back_ns > 0"
 LAST_SEQ: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
@@ -69,6 +70,11 @@ class Shelf:
             oldest = self.connection.execute(OLDEST).fetchone()
         return Position(last_seq, newest[1] if newest else 0), oldest[0] if oldest else last_seq + 1
 
+    def last_set_back(self) -> int:
+        """Return the `seq` of the last event that was told while the clock was behind, or 0."""
+        with _readable():
+            return self.connection.execute(SET_BACK).fetchone()[0] or 0
+
 
 @attrs.define(eq=False)
 class FileArchive:
@@ -82,11 +88,11 @@ class FileArchive:
         return await self._in_thread(lambda: tuple(map(event, self._all(EVENTS, after, last, limit))))
 
     async def before(self, time_ns: int) -> int:
-        """Return the `seq` of the youngest kept event that is older than `time_ns`, or 0."""
+        """Return the `seq` of the youngest kept event whose place is before `time_ns`, or 0."""
         return await self._in_thread(lambda: self._before(time_ns))
 
     def _before(self, time_ns: int) -> int:
-        """Bisect: times increase with `seq`, so no index on them has to be kept up to date."""
+        """Bisect: the order of times is that of `seq`, so no index on them has to be kept up to date."""
         oldest, newest = self._all(OLDEST), self._all(NEWEST)
         if not oldest or oldest[0][1] >= time_ns:
             return 0
@@ -94,7 +100,7 @@ class FileArchive:
         span = range(first, newest[0][0] + 1)
         return first - 1 + bisect_left(span, time_ns, key=lambda seq: self._all(TIME, seq)[0][0])
 
-    def _all(self, query: str, *parameters: int) -> list[tuple[int, int, str, str, str, str]]:
+    def _all(self, query: str, *parameters: int) -> list[Row]:
         return self.connection.execute(query, parameters).fetchall()
 
     async def _in_thread(self, read: Callable[[], T]) -> T:

@@ -56,8 +56,10 @@ TABLES: Final = (
     "CREATE INDEX holders_of_record ON holds (kind, id)",
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, type TEXT NOT NULL,
-        action TEXT NOT NULL, actor_id TEXT NOT NULL, attributes TEXT NOT NULL
+        action TEXT NOT NULL, actor_id TEXT NOT NULL, attributes TEXT NOT NULL,
+        set_back_ns INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
+    "CREATE INDEX events_set_back ON events (seq) WHERE set_back_ns > 0",
 )
 
 

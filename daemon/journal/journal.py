@@ -113,7 +113,7 @@ async def open_journal(
     async with _opened(path, now_ns) as database:
         shelf = Shelf(database.reader())
         position, first_seq = shelf.position()
-        log = EventLog(FileArchive(database.reader()), position.seq, first_seq)
+        log = EventLog(FileArchive(database.reader()), position.seq, first_seq, shelf.last_set_back())
         deliver = _announcer(log, trio.lowlevel.current_trio_token())
         kept = Kept(first_seq)
         writer = Writer(database.connection, retention or Retention(), now_ns, deliver, position, kept)

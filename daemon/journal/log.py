@@ -32,7 +32,7 @@ class Archive(Protocol):
         ...
 
     async def before(self, time_ns: int) -> int:
-        """Return the `seq` of the youngest kept event that is older than `time_ns`, or 0."""
+        """Return the `seq` of the youngest kept event whose place is before `time_ns`, or 0."""
         ...
 
 
@@ -46,11 +46,15 @@ class Listener(Protocol):
 
 @attrs.define(eq=False)
 class EventLog:
-    """All events, oldest first, without holes from `first_seq` to `last_seq`."""
+    """All events, oldest first, without holes from `first_seq` to `last_seq`.
+
+    None after `last_set_back_seq` has an earlier time than one before it.
+    """
 
     _archive: Archive
     last_seq: int = 0
     first_seq: int = 1
+    last_set_back_seq: int = 0
     _tail: collections.deque[Event] = attrs.field(init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _listeners: dict[Listener, None] = attrs.field(factory=dict, init=False)
@@ -64,6 +68,8 @@ class EventLog:
         self.first_seq = first_seq
         if events:
             self.last_seq = events[-1].seq
+            set_back = (event.seq for event in reversed(events) if event.set_back_ns)
+            self.last_set_back_seq = next(set_back, self.last_set_back_seq)
             for listener in tuple(self._listeners):
                 listener.show(events)
             self._changed.set()
@@ -111,6 +117,9 @@ class EventLog:
     async def before(self, time_ns: int) -> int:
         """Return after which `seq` to read in order to get all events from `time_ns` on.
 
+        Where the clock has been set back, that is from when it was first so late: rather some that are older
+        than one that is lost.
+
         That is 0 if even the oldest event that is kept is younger: `read` will tell if there
         were any before it.
 
@@ -118,7 +127,7 @@ class EventLog:
             Failed: the file cannot be read.
 
         """
-        if not self._tail or time_ns <= self._tail[0].time_ns:
+        if not self._tail or time_ns <= self._tail[0].order_ns:
             return min(await self._archive.before(time_ns), self.last_seq)
         await trio.lowlevel.checkpoint()
-        return self._tail[0].seq - 1 + bisect_left(self._tail, time_ns, key=lambda event: event.time_ns)
+        return self._tail[0].seq - 1 + bisect_left(self._tail, time_ns, key=lambda event: event.order_ns)

@@ -38,6 +38,10 @@ STEPS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
         1: (RUNTIME_OF_A_RUN,),
         2: (NETWORKS_OF_A_CONTAINER,),
         3: (),  # layers say what they are packed: what an older engine could not read it would discard
+        4: (
+            "ALTER TABLE events ADD COLUMN set_back_ns INTEGER NOT NULL DEFAULT 0",
+            "CREATE INDEX events_set_back ON events (seq) WHERE set_back_ns > 0",
+        ),
     }
 )
 """The statements that lead from a version to the one after it."""

@@ -24,14 +24,15 @@ STEP: Final = 256
 STEP_BYTES: Final = 1 << 20  # a step of events that are larger than any ordinary one ends earlier
 DAY_SECONDS: Final = 24 * 3600
 DEFAULTS: Final = Settings()
-NUMBERS_BYTES: Final = 16  # `seq` and `time_ns`
+NUMBERS_BYTES: Final = 16  # `seq` and `time_ns`; the third is nothing while the clock is right
 
 SIZE: Final = f"{NUMBERS_BYTES} + " + " + ".join(
     f"length(CAST({column} AS BLOB))" for column in ("type", "action", "actor_id", "attributes")
 )
 TOTAL: Final = f"SELECT total({SIZE}) FROM events WHERE seq < ?"  # ruff: ignore[hardcoded-sql-expression]  of ours alone
 EXPIRED: Final = (
-    "SELECT max(seq) FROM (SELECT seq, time_ns FROM events ORDER BY seq LIMIT ?) WHERE time_ns < ?"
+    "SELECT max(seq) FROM (SELECT seq, time_ns - set_back_ns AS at_ns FROM events ORDER BY seq LIMIT ?) "
+    "WHERE at_ns < ?"
 )
 HEAVY: Final = (
     "SELECT min(seq) FROM "  # ruff: ignore[hardcoded-sql-expression]  of ours alone

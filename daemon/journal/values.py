@@ -52,7 +52,11 @@ class EventDraft:
 
 @attrs.frozen
 class Event:
-    """Something that happened; `seq` and `time_ns` (since 1970) both strictly increase."""
+    """Something that happened; `seq` strictly increases.
+
+    So does `time_ns` (since 1970), except while the clock is behind where it has been: then that is what the
+    clock said, and `set_back_ns` how far it is behind the event's place in the order of times, `order_ns`.
+    """
 
     seq: int
     time_ns: int
@@ -60,6 +64,12 @@ class Event:
     action: str
     actor_id: str
     attributes: Mapping[str, str]
+    set_back_ns: int = 0
+
+    @property
+    def order_ns(self) -> int:
+        """The time by which events are looked up; it strictly increases whatever the clock does."""
+        return self.time_ns + self.set_back_ns
 
 
 @attrs.frozen

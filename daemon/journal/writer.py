@@ -119,7 +119,7 @@ class Writer:
             outcome = self._alone(pending.transaction, position)
             results.append((pending, outcome))
             if isinstance(outcome, Value) and outcome.value:
-                position = Position(outcome.value[-1].seq, outcome.value[-1].time_ns)
+                position = Position(outcome.value[-1].seq, outcome.value[-1].order_ns)
                 kept += outcome.value
         if self.retention.due(kept, self.position.seq, position.seq):
             kept = self.retention.prune(self.connection, kept, position.seq, self.now_ns())

@@ -102,12 +102,23 @@ class Reading:
         Where events are no longer kept, one event of type `gap` says which; its number is that of
         the last one missing.
         """
-        end_ns = math.inf if self._until_ns is None else self._until_ns
+        while True:
+            page = await self._next()
+            wanted = tuple(event for event in page if event.time_ns <= self._end_ns or event.type == GAP)
+            # Of a clock that has been set back there may be more behind what is too late.
+            if wanted or not page or self._after >= self._log.last_set_back_seq:
+                return wanted
+
+    async def _next(self) -> tuple[Event, ...]:
         while not (page := await next_page(self._log, self._after, self._now_ns)):
-            remaining_ns = end_ns - self._now_ns()
+            remaining_ns = self._end_ns - self._now_ns()
             if remaining_ns <= 0:
                 return ()
             with trio.move_on_after(remaining_ns / NS_PER_SECOND):
                 await self._log.changed(self._after)
         self._after = page[-1].seq
-        return tuple(event for event in page if event.time_ns <= end_ns or event.type == GAP)
+        return page
+
+    @property
+    def _end_ns(self) -> float:
+        return math.inf if self._until_ns is None else self._until_ns

@@ -18,6 +18,7 @@ from quart import Blueprint
 from daemon.api import answers
 from daemon.api.app import Application, engine, make_app
 from daemon.api.docker import events
+from daemon.api.docker.event_feed import PAGE_EVENTS
 from daemon.journal import Event, EventDraft, EventLog, Journal, Transaction, open_journal
 from daemon.journal.retention import Retention
 from tests.unit.api.serving import Dial, read_answer, read_head, request, serving
@@ -197,6 +198,17 @@ async def test_an_until_that_is_still_to_come_ends_the_stream_when_it_does(
         assert trio.current_time() - began == 20
         assert await reading.page() == ()
         assert trio.current_time() == 60
+
+
+async def test_what_a_clock_that_was_set_back_has_told_is_not_hidden_by_what_was_too_late() -> None:
+    log = EventLog(NoArchive())
+    ahead = [Event(seq, 1000 + seq, "container", "start", "abc", {}) for seq in range(1, PAGE_EVENTS + 2)]
+    back = Event(len(ahead) + 1, 5, "container", "die", "abc", {}, set_back_ns=2000)
+    late = [Event(back.seq + seq, 4000 + seq, "container", "start", "abc", {}) for seq in (1, 2)]
+    log.append([*ahead, back, *late], 1)
+    reading = events.Reading(log, 0, 10, lambda: 20)
+    assert await reading.page() == (back,)
+    assert await reading.page() == ()
 
 
 async def test_a_since_after_until_is_refused(site: Site) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 import trio
 
 from daemon.errors import Failed, Unavailable
-from daemon.journal import EventDraft, Gap, Journal, Name, Record, Transaction, open_journal
+from daemon.journal import Event, EventDraft, Gap, Journal, Name, Record, Transaction, open_journal
 from daemon.journal.log import TAIL_EVENTS
 from daemon.journal.retention import Retention
 
+HOUR_NS: Final = 3600 * 10**9
 STARTED = Transaction(events=(EventDraft("container", "start", "1", {"image": "busybox"}),))
 
 
@@ -77,6 +80,37 @@ async def test_numbers_and_times_go_on_after_a_restart_with_a_clock_that_went_ba
     async with open_journal(tmp_path / "journal.db", now_ns=lambda: 10) as journal:
         (event,) = await journal.commit(STARTED)
     assert (event.seq, event.time_ns) == (2, 5_001)
+
+
+async def test_events_have_the_time_of_a_clock_that_was_ahead_and_has_been_set_back(tmp_path: Path) -> None:
+    written: list[Event] = []
+    for hour in (5, 3, 4, 6):
+        async with open_journal(tmp_path / "journal.db", now_ns=partial(int, hour * HOUR_NS)) as journal:
+            written += await journal.commit(STARTED)
+            behind = journal.events.last_set_back_seq
+        async with open_journal(tmp_path / "journal.db") as journal:
+            assert list(await journal.events.read(0, 10)) == written
+            assert journal.events.last_set_back_seq == behind
+    assert behind == 3
+    assert [event.time_ns for event in written] == [hour * HOUR_NS for hour in (5, 3, 4, 6)]
+    assert [event.order_ns for event in written] == [
+        5 * HOUR_NS,
+        5 * HOUR_NS + 1,
+        5 * HOUR_NS + 2,
+        6 * HOUR_NS,
+    ]
+
+
+async def test_nothing_is_missed_that_has_happened_since_a_time_whatever_the_clock_did(
+    tmp_path: Path,
+) -> None:
+    looked_up = (4 * HOUR_NS, 5 * HOUR_NS, 5 * HOUR_NS + 1, 6 * HOUR_NS + 1)
+    for hour in (5, 4, 6):
+        async with open_journal(tmp_path / "journal.db", now_ns=partial(int, hour * HOUR_NS)) as journal:
+            await journal.commit(Transaction(events=STARTED.events * TAIL_EVENTS))
+    async with open_journal(tmp_path / "journal.db", now_ns=partial(int, 6 * HOUR_NS)) as journal:
+        in_the_file = [await journal.events.before(time_ns) for time_ns in looked_up]
+        assert in_the_file == [0, 0, 1, 2 * TAIL_EVENTS + 1]
 
 
 async def test_what_was_asked_for_is_written_before_the_journal_closes(tmp_path: Path) -> None:

@@ -94,6 +94,14 @@ async def test_a_time_is_looked_up_where_its_events_are(log: EventLog, archive: 
     assert archive.asked == [110]
 
 
+async def test_a_time_is_looked_up_in_the_order_of_events_when_the_clock_was_set_back(log: EventLog) -> None:
+    log.append([event(1), event(2), attrs.evolve(event(3), time_ns=5, set_back_ns=25), event(4)], 1)
+    assert [await log.before(time_ns) for time_ns in (20, 21, 30, 31)] == [1, 2, 2, 3]
+    assert log.last_set_back_seq == 3
+    log.append([event(5)], 1)
+    assert log.last_set_back_seq == 3
+
+
 async def test_a_reader_that_waits_is_woken_by_what_it_waits_for(log: EventLog) -> None:
     woken: list[int] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import pytest
 from daemon.actors.container.snapshot import Stored
 from daemon.errors import Failed
 from daemon.journal import EventDraft, Name, Record, Transaction, open_journal
+from daemon.journal.database import open_database
 from daemon.journal.migrations import STEPS, VERSION
 from daemon.runtimes.table import LockedRuntime
 from daemon.wire import parse_record, to_record
@@ -21,7 +23,7 @@ ID: Final = orjson.loads(WRITTEN_BY_VERSION_1)["record"]["id"]
 
 
 async def journal_of_version_1(path: Path, *bodies: bytes) -> None:
-    """Write what an engine of version 1 wrote; the tables have not changed since."""
+    """Write what an engine of version 1 wrote."""
     async with open_journal(path) as journal:
         records = tuple(
             Record("container", f"{ID}{number or ''}", body) for number, body in enumerate(bodies)
@@ -34,7 +36,10 @@ async def journal_of_version_1(path: Path, *bodies: bytes) -> None:
 
 
 def set_version(path: Path, version: int) -> None:
+    """Have the tables as they were until version 4."""
     with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX events_set_back")
+        connection.execute("ALTER TABLE events DROP COLUMN set_back_ns")
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(version),))
     connection.close()
 
@@ -60,6 +65,31 @@ async def test_a_container_of_version_1_keeps_everything_and_has_its_runtime_loc
     old, new = orjson.loads(WRITTEN_BY_VERSION_1), orjson.loads(to_record(stored))
     del old["record"]["runtime_path"], new["record"]["runtime"], new["record"]["networks"]
     assert new.items() >= old.items()  # what is new since has its default
+
+
+async def test_events_of_an_earlier_version_keep_their_times(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with open_journal(path, now_ns=lambda: 1234) as journal:
+        written = await journal.commit(Transaction(events=(EventDraft("container", "create", ID),)))
+    set_version(path, 4)
+    async with open_journal(path, now_ns=lambda: 5678) as journal:
+        assert await journal.events.read(0, 10) == written
+        (later,) = await journal.commit(Transaction(events=(EventDraft("container", "start", ID),)))
+        assert (later.seq, later.time_ns) == (2, 5678)
+
+
+def test_the_tables_of_a_migrated_journal_are_those_of_a_new_one(tmp_path: Path) -> None:
+    shapes = []
+    for name in ("new", "migrated"):
+        path = tmp_path / name
+        open_database(path).close()
+        if name == "migrated":
+            set_version(path, 4)
+            open_database(path).close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            columns = connection.execute("PRAGMA table_info(events)").fetchall()
+            shapes.append((columns, connection.execute("PRAGMA index_list(events)").fetchall()))
+    assert shapes[0] == shapes[1]
 
 
 async def test_a_journal_is_migrated_once(tmp_path: Path) -> None:

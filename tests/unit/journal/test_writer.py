@@ -191,6 +191,20 @@ def test_the_newest_event_is_kept_whatever_its_age(bench: Bench, clock: Clock) -
     assert kept(bench) == [STEP]
 
 
+def test_events_of_a_clock_that_was_ahead_go_with_those_that_came_after_them(
+    bench: Bench, clock: Clock
+) -> None:
+    day_ns = 24 * 3600 * 10**9
+    clock.now_ns += day_ns
+    bench.write(events(STEP // 2))
+    clock.now_ns -= day_ns
+    bench.write(events(1))
+    clock.now_ns += 1_001 * 10**9
+    bench.writer.retention = Retention(max_age_seconds=1000)
+    bench.write(events(STEP))
+    assert kept(bench) == list(range(STEP // 2 + 2, STEP // 2 + 2 + STEP))
+
+
 def test_a_retention_longer_than_time_itself_keeps_everything(bench: Bench) -> None:
     bench.writer.retention = Retention(max_age_seconds=2**63 * 86400.0)
     bench.write(events(STEP))
