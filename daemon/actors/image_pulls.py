@@ -67,15 +67,16 @@ class Pulls:
     ) -> bool:
         """Bring one image; return whether the reference did not stand for it before."""
         tag_or_digest = reference.digest or reference.tag
+        shown = f"{reference.repository}@{reference.digest}" if reference.digest else reference.tag
         wanted = platform or platforms.host()
         if digest := await self._renewed(repository, reference, wanted):
-            say(tell, f"Pulling from {reference.path}", tag_or_digest)
+            say(tell, f"Pulling from {reference.path}", shown)
             say(tell, f"Digest: {digest}")
             return False
         named = await repository.manifest(tag_or_digest)
         plan = await read_plan(repository, named, wanted, self.workshop.content.blobs)
         platforms.check(reference.familiar, plan.document.platform, platform)
-        say(tell, f"Pulling from {reference.path}", tag_or_digest)
+        say(tell, f"Pulling from {reference.path}", shown)
         before = self._named(reference)
         await self._bring(repository, plan, reference, tell)
         say(tell, f"Digest: {plan.digest}")

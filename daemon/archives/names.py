@@ -18,5 +18,10 @@ def relative(name: bytes) -> bytes:
     """
     parts = [part for part in name.split(b"/") if part and part != b"."]
     if b".." in parts or b"\0" in name:
-        raise BadArchive(f"invalid name {name!a}: it leads outside the archive")
+        raise BadArchive(f"invalid name {quoted(name)}: it leads outside the archive")
     return b"/".join(parts)
+
+
+def quoted(name: bytes) -> str:
+    """Return `name` as an error tells it: in quotes, and only what every terminal can show."""
+    return ascii(name)[1:]

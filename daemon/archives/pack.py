@@ -26,7 +26,7 @@ from daemon.archives.confinement import confine, grant_cpu
 from daemon.archives.entry import HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
 from daemon.archives.headers import END, header, padding
-from daemon.archives.names import relative
+from daemon.archives.names import quoted, relative
 from daemon.archives.orders import PackOrder, Whiteouts
 from daemon.archives.output import Output
 from daemon.archives.regular import RegularFiles
@@ -99,7 +99,7 @@ class Packer:
         if self._order.whiteouts is Whiteouts.OVERLAYFS:
             attributes = os.listxattr(directory)
             if _REDIRECT in attributes:
-                raise BadArchive(f"{name!a} has been renamed by overlayfs itself")
+                raise BadArchive(f"{quoted(name)} has been renamed by overlayfs itself")
             if OPAQUE_ATTRIBUTE in attributes and os.getxattr(directory, OPAQUE_ATTRIBUTE) == IS_OPAQUE:
                 self._put_whiteout(name + OPAQUE, found.st_mtime_ns)
 
@@ -111,7 +111,9 @@ class Packer:
             self._put_whiteout(head + b"/" * bool(head) + WHITEOUT + tail, found.st_mtime_ns)
             return
         if self._order.whiteouts is not Whiteouts.ORDINARY and name.startswith(WHITEOUT):
-            raise BadArchive(f"a layer cannot hold {called!a}: such names are its signs for deleted files")
+            raise BadArchive(
+                f"a layer cannot hold {quoted(called)}: such names are its signs for deleted files"
+            )
         first = self._links.get((found.st_dev, found.st_ino))
         if first is not None:
             self._put_header(_link(found, called, first))

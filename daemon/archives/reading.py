@@ -15,7 +15,7 @@ import struct
 from daemon.archives import sparse
 from daemon.archives.entry import BLOCK_BYTES, HARD_LINK, Entry
 from daemon.archives.errors import BadArchive
-from daemon.archives.names import relative
+from daemon.archives.names import quoted, relative
 from daemon.archives.numbers import NANOSECONDS, number, verify
 from daemon.archives.records import Records, amend, parse
 
@@ -164,7 +164,7 @@ class TarReader:
             entry.kind = stat.S_IFDIR
         self._expect_content(entry, block if kind == _SPARSE else b"", records)
         if entry.uid < 0 or entry.gid < 0:
-            raise BadArchive(f"{entry.name!a} belongs to nobody")
+            raise BadArchive(f"{quoted(entry.name)} belongs to nobody")
         entry.name = relative(entry.name)
         return entry
 

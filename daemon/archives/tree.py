@@ -16,7 +16,7 @@ import stat
 from daemon.archives.content import set_xattrs, write, write_extents
 from daemon.archives.entry import HARD_LINK, SIZE_LIMIT_BYTES, Entry
 from daemon.archives.errors import BadArchive
-from daemon.archives.names import relative
+from daemon.archives.names import quoted, relative
 from daemon.archives.placing import ORDINARY, OVERLAYFS, Placing
 from daemon.archives.whiteouts import IS_OPAQUE, OPAQUE, OPAQUE_ATTRIBUTE, PRIVATE, WHITEOUT, is_whiteout
 
@@ -94,7 +94,7 @@ class Tree:
     def _make_file(self, entry: Entry, path: bytes, pieces: Pieces) -> None:
         self.size_bytes += entry.size
         if self.size_bytes > SIZE_LIMIT_BYTES:
-            raise BadArchive(f"{entry.name!a} is larger than any disk")
+            raise BadArchive(f"{quoted(entry.name)} is larger than any disk")
         try:
             target = os.open(path, _CREATE, entry.mode & 0o777)
         except FileExistsError:
@@ -149,7 +149,7 @@ class Tree:
         """Add a name for a file, which has been dressed already."""
         target = os.path.join(self._top, relative(entry.target))
         if target == path:
-            raise BadArchive(f"{entry.name!a} is a hard link to itself")
+            raise BadArchive(f"{quoted(entry.name)} is a hard link to itself")
         try:
             os.link(target, path, follow_symlinks=False)
         except FileExistsError:
@@ -182,7 +182,7 @@ class Tree:
             return
         hidden = relative(name.removeprefix(WHITEOUT))
         if not hidden:
-            raise BadArchive(f"invalid whiteout {name!a}")
+            raise BadArchive(f"invalid whiteout {quoted(name)}")
         path = parent + b"/" + hidden
         kind = _kind(path)
         if kind is None and self._is_fresh:
