@@ -66,17 +66,15 @@ class Pulls:
         self, repository: Repository, reference: Reference, platform: Platform | None, tell: Tell
     ) -> bool:
         """Bring one image; return whether the reference did not stand for it before."""
-        tag_or_digest = reference.digest or reference.tag
-        shown = f"{reference.repository}@{reference.digest}" if reference.digest else reference.tag
         wanted = platform or platforms.host()
         if digest := await self._renewed(repository, reference, wanted):
-            say(tell, f"Pulling from {reference.path}", shown)
+            _begin(tell, reference)
             say(tell, f"Digest: {digest}")
             return False
-        named = await repository.manifest(tag_or_digest)
+        named = await repository.manifest(reference.digest or reference.tag)
         plan = await read_plan(repository, named, wanted, self.workshop.content.blobs)
         platforms.check(reference.familiar, plan.document.platform, platform)
-        say(tell, f"Pulling from {reference.path}", shown)
+        _begin(tell, reference)
         before = self._named(reference)
         await self._bring(repository, plan, reference, tell)
         say(tell, f"Digest: {plan.digest}")
@@ -120,6 +118,11 @@ class Pulls:
 
     def _whole(self, image: ImageSnapshot) -> bool:
         return all(map(self.workshop.whole, image.chain_ids))
+
+
+def _begin(tell: Tell, reference: Reference) -> None:
+    shown = f"{reference.repository}@{reference.digest}" if reference.digest else reference.tag
+    say(tell, f"Pulling from {reference.path}", shown)
 
 
 async def _references(wanted: Reference, repository: Repository) -> list[Reference]:
