@@ -29,7 +29,7 @@ def remove_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
         OSError: it is still in use.
 
     """
-    places = [hierarchy / path.lstrip("/") for hierarchy in _hierarchies(root)]
+    places = [hierarchy / path.lstrip("/") for hierarchy in hierarchies(root)]
     directories = [place for place in places if place.is_dir()]
     for directory in directories:
         _remove(directory, directories)
@@ -42,7 +42,7 @@ def thaw_cgroup(path: str, root: Path = CGROUP_ROOT) -> None:
         OSError: the kernel refuses.
 
     """
-    for hierarchy in _hierarchies(root):
+    for hierarchy in hierarchies(root):
         _thaw(hierarchy / path.lstrip("/"))
 
 
@@ -52,7 +52,7 @@ def _thaw(directory: Path) -> None:
             file.write_text(thawed)
 
 
-def _hierarchies(root: Path) -> Iterator[Path]:
+def hierarchies(root: Path) -> Iterator[Path]:
     """Yield where the trees start: the mount itself in v2, what is in it in v1."""
     if (root / "cgroup.controllers").exists():
         yield root

@@ -13,10 +13,12 @@ from daemon.errors import Conflict, Failed, RuntimeFailed
 from daemon.runtimes import conmon, oci
 from daemon.runtimes.base import Exit
 from daemon.runtimes.failures import launch_failure
+from daemon.runtimes.monitorfiles import OOM
 from daemon.runtimes.processes import wait_ended
 from daemon.runtimes.stages import Stages, show_in
 from daemon.runtimes.table import LockedRuntime
 from tests.runtime.hosts import DEAF, REAL_SECONDS, RealRig, discarded, launched, started
+from tests.unit.actors.fakes import KILL
 
 pytestmark = pytest.mark.runtime
 
@@ -66,6 +68,22 @@ async def test_a_process_that_takes_too_much_memory_is_reported_as_such(real: Re
     record = real.record(*command, memory=limit_bytes, memory_swap=limit_bytes)
     async with started(real, record) as container:
         assert await container.wait() == Exit(137, oom_killed=True)
+
+
+async def test_it_is_even_if_its_monitor_has_not_heard_of_it(real: RealRig) -> None:
+    limit_bytes = 16 * 1024 * 1024
+    command = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
+    record = real.record(*command, memory=limit_bytes, memory_swap=limit_bytes)
+    async with started(real, record) as container:
+        await wait_ended(container.run.monitor_pid, container.run.monitor_started_ticks)
+        (real.host.layout.monitor(record.id).directory / OOM).unlink(missing_ok=True)
+        assert await container.wait() == Exit(137, oom_killed=True)
+
+
+async def test_who_is_killed_by_somebody_has_not_taken_too_much_memory(real: RealRig) -> None:
+    async with started(real, real.record(*DEAF)) as container:
+        real.host.signal(container.run, KILL)
+        assert await container.wait() == Exit(137)
 
 
 def hanging(real: RealRig, tmp_path: Path, how: str) -> ContainerRecord:

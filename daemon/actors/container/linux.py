@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -33,6 +34,7 @@ from daemon.runtimes.inotify import Inotify
 from daemon.runtimes.layout import Layout
 from daemon.runtimes.logrotation import keep_settled, settled
 from daemon.runtimes.oci import OciRuntime
+from daemon.runtimes.oom import killed_for_memory
 from daemon.runtimes.probes import Prober
 from daemon.runtimes.processes import lives, send_signal, wait_ended
 from daemon.runtimes.seccomp import SeccompProfiles
@@ -42,6 +44,7 @@ from daemon.runtimes.spec.sources import make_bind_sources
 from daemon.runtimes.stages import stage
 
 LOG: Final = structlog.get_logger(__name__)
+KILLED: Final = 128 + signal.SIGKILL
 
 
 @attrs.frozen
@@ -117,7 +120,11 @@ class LinuxHost:
 
     async def wait(self, record: ContainerRecord, run: Run) -> Exit | None:
         """Return how the process ended, once its output is in the log."""
-        return await conmon.wait_exit(run, self.layout.monitor(record.id))
+        found = await conmon.wait_exit(run, self.layout.monitor(record.id))
+        if found is None or found.oom_killed or found.code != KILLED:
+            return found
+        cgroup = self.bundles.cgroup(record)
+        return attrs.evolve(found, oom_killed=await trio.to_thread.run_sync(killed_for_memory, cgroup))
 
     def monitored(self, run: Run) -> bool:
         """Return whether the monitor is there that will tell how the process ends."""
