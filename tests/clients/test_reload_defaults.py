@@ -19,7 +19,7 @@ NEW: Final = {
     "dns-search": ["example.org"],
     "log-driver": "none",
 }
-# The hard limit: what runc 1.1 executes has now and then the soft one raised to it, as its Go does at the start.
+# The hard limit: what runc 1.1 executes has now and then the soft one raised to it, as Go does at a start.
 SHOW: Final = "ulimit -Hn; df -k /dev/shm | tail -n 1 | awk '{print $2}'; cat /etc/resolv.conf"
 
 
