@@ -185,7 +185,7 @@ def test_a_client_that_leaves_in_the_middle_of_an_archive_leaves_nothing(
     head = f"POST /images/load HTTP/1.1\r\nHost: x\r\nContent-Length: {len(saved)}\r\n\r\n"
     with engine.connect() as connection:
         connection.sendall(head.encode() + saved[: len(saved) // 2])
-        until(lambda: any(directory.iterdir() for directory in spool.iterdir()), "it is being taken apart")
+        until(lambda: any(any(parts.iterdir()) for parts in spool.iterdir()), "it is being taken apart")
     until(lambda: not any(spool.iterdir()), "it is thrown away")
 
 
