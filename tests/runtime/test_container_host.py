@@ -127,26 +127,42 @@ async def test_a_runtime_that_hangs_can_be_broken_off(real: RealRig, tmp_path: P
     assert real.left(record) == []
 
 
-@pytest.mark.parametrize("how", ["hangs", "is gone"])
-@pytest.mark.parametrize("frozen", [False, True])
-async def test_a_container_is_ended_without_a_runtime_that_does_not_delete_it(
-    real: RealRig, tmp_path: Path, how: str, frozen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def never_deleting(real: RealRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ContainerRecord:
+    """Return a container whose runtime does all but delete it, which is not waited for long."""
     monkeypatch.setattr(oci, "DELETE_SECONDS", 0.2)
     script = tmp_path / "unusable"
     record = real.record(*DEAF)
     binary = real.host.runtime(record).path
     script.write_text(f'#!/bin/sh\ncase " $* " in *" delete "*) kill -STOP $$ ;; esac\nexec {binary} "$@"\n')
     script.chmod(0o755)
-    record = attrs.evolve(record, runtime=LockedRuntime("unusable", str(script), binary))
+    return attrs.evolve(record, runtime=LockedRuntime("unusable", str(script), binary))
+
+
+@pytest.mark.parametrize("how", ["hangs", "is gone"])
+@pytest.mark.parametrize("frozen", [False, True])
+async def test_a_container_is_ended_without_a_runtime_that_does_not_delete_it(
+    real: RealRig, tmp_path: Path, how: str, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = never_deleting(real, tmp_path, monkeypatch)
     async with started(real, record) as container:
         await container.ready()
         if frozen:
             await real.host.freeze(record)
         if how == "is gone":
-            script.unlink()
+            Path(real.host.runtime(record).path).unlink()
         await real.host.clean_up(record, container.run)
         await wait_ended(container.run.pid, container.run.started_ticks)
+
+
+async def test_what_could_not_be_cleaned_up_is_ended_before_the_next_run(
+    real: RealRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = never_deleting(real, tmp_path, monkeypatch)
+    async with started(real, record) as container:
+        await container.ready()
+        run, _ = await real.host.create(record)
+        await wait_ended(container.run.pid, container.run.started_ticks)
+        await real.host.clean_up(record, run)
 
 
 async def test_a_runtime_that_is_not_there_is_named(real: RealRig) -> None:
